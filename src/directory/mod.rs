@@ -1,0 +1,32 @@
+//! Who exists, and the rules between them: accounts, owners and their proxy users, roles, tokens.
+//!
+//! Pure words. Nothing here waits, reads a file, asks the time or draws a random number; what a rule
+//! needs of the world is its argument. So every rule can be tested as a function, and the same rule
+//! serves the store, the gateway and the administration.
+
+pub mod account;
+pub mod actor;
+pub mod app;
+pub mod holding;
+pub mod lockout;
+pub mod owner_cascade;
+pub mod pat;
+pub mod pepper;
+pub mod reason;
+pub mod rights;
+pub mod role;
+pub mod role_set;
+pub mod token;
+pub mod tombstone;
+pub mod username;
+
+pub use account::{Account, AccountId, Kind, Life, State};
+pub use actor::Actor;
+pub use app::AppName;
+pub use holding::Holding;
+pub use pat::{Pat, PatState, Restrictions};
+pub use reason::ReasonCode;
+pub use role::{Permission, RoleName};
+pub use role_set::RoleSet;
+pub use token::{PublicId, Token, TokenKind};
+pub use username::Username;

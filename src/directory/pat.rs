@@ -1,0 +1,185 @@
+//! Personal access tokens: their life, and what they are restricted to (T1–T3, T6, T10).
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::{AccountId, Actor, AppName, PublicId, ReasonCode};
+use crate::clock::Timestamp;
+
+/// The longest life of a token, whatever is asked for: 365 × 24 hours (T2).
+pub const LONGEST_LIFE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// One token as it is kept: everything but the secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pat {
+    pub public_id: PublicId,
+    pub account: AccountId,
+    /// The service or process that uses it, 1–200 characters.
+    pub service: String,
+    pub state: PatState,
+    pub created_at: Timestamp,
+    pub created_by: Actor,
+    /// Invalid *at* this instant.
+    pub expires_at: Timestamp,
+    pub restrictions: Restrictions,
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// Where a token stands in its life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PatState {
+    /// Made, not yet confirmed as copied; lapses at `until` (T3).
+    Pending {
+        until: Timestamp,
+    },
+    Confirmed {
+        at: Timestamp,
+    },
+    Revoked {
+        at: Timestamp,
+        by: Actor,
+        reason: ReasonCode,
+    },
+}
+
+/// What a token says of itself at one instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    Usable,
+    Pending,
+    /// Was never confirmed in time.
+    Lapsed,
+    Expired,
+    Revoked,
+}
+
+impl Standing {
+    pub const fn slug(self) -> &'static str {
+        match self {
+            Self::Usable => "usable",
+            Self::Pending => "pending",
+            Self::Lapsed => "lapsed",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+/// Why a token's state cannot change as asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PatRefusal {
+    #[error("the token was already confirmed")]
+    AlreadyConfirmed,
+    #[error("the token was not confirmed in time and lapsed: make a new one")]
+    Lapsed,
+    #[error("the token is revoked")]
+    Revoked,
+    #[error("the token has expired: make a new one")]
+    Expired,
+    #[error("the name of the service has to have 1 to 200 characters, this one has {0}")]
+    Service(usize),
+    #[error("a token cannot live for {asked}: the longest life here is {longest}", asked = days(*.asked), longest = days(*.longest))]
+    TooLong { asked: Duration, longest: Duration },
+    #[error("a token has to live for at least a minute")]
+    TooShort,
+}
+
+fn days(life: Duration) -> String {
+    let hours = life.as_secs() / 3600;
+    if hours % 24 == 0 { format!("{} days", hours / 24) } else { format!("{hours} hours") }
+}
+
+impl Pat {
+    /// What the token is at `now`, on its own (its account is judged apart). Expiry is *at* the
+    /// instant (T2, T10); a revoked token stays revoked for ever.
+    pub fn standing(&self, now: Timestamp) -> Standing {
+        match &self.state {
+            PatState::Revoked { .. } => Standing::Revoked,
+            _ if now >= self.expires_at => Standing::Expired,
+            PatState::Pending { until } if now >= *until => Standing::Lapsed,
+            PatState::Pending { .. } => Standing::Pending,
+            PatState::Confirmed { .. } => Standing::Usable,
+        }
+    }
+
+    /// Confirms that the secret was copied (T3).
+    ///
+    /// # Errors
+    /// When the token is not pending any more.
+    pub fn confirm(&mut self, now: Timestamp) -> Result<(), PatRefusal> {
+        match self.standing(now) {
+            Standing::Pending => {
+                self.state = PatState::Confirmed { at: now };
+                Ok(())
+            }
+            Standing::Usable => Err(PatRefusal::AlreadyConfirmed),
+            Standing::Lapsed => Err(PatRefusal::Lapsed),
+            Standing::Expired => Err(PatRefusal::Expired),
+            Standing::Revoked => Err(PatRefusal::Revoked),
+        }
+    }
+
+    /// Revokes the token, also an expired or a pending one (T6).
+    ///
+    /// # Errors
+    /// [`PatRefusal::Revoked`] when it already is: the first reason stands.
+    pub fn revoke(&mut self, now: Timestamp, by: Actor, reason: ReasonCode) -> Result<(), PatRefusal> {
+        if matches!(self.state, PatState::Revoked { .. }) {
+            return Err(PatRefusal::Revoked);
+        }
+        self.state = PatState::Revoked { at: now, by, reason };
+        Ok(())
+    }
+}
+
+/// The life that a token gets: what was asked for, or the longest that the operator allows (T2).
+///
+/// # Errors
+/// When more is asked for than is allowed, or less than a minute.
+pub fn life(asked: Option<Duration>, operators_ceiling: Duration) -> Result<Duration, PatRefusal> {
+    let longest = operators_ceiling.min(LONGEST_LIFE);
+    match asked {
+        None => Ok(longest),
+        Some(asked) if asked > longest => Err(PatRefusal::TooLong { asked, longest }),
+        Some(asked) if asked < Duration::from_secs(60) => Err(PatRefusal::TooShort),
+        Some(asked) => Ok(asked),
+    }
+}
+
+/// Checks the name of the service that will use a token (T1).
+///
+/// # Errors
+/// [`PatRefusal::Service`] with the number of characters it has.
+pub fn service_name(text: &str) -> Result<String, PatRefusal> {
+    let trimmed = text.trim();
+    match trimmed.chars().count() {
+        length @ 1..=200 if !trimmed.chars().any(char::is_control) && length > 0 => Ok(trimmed.to_owned()),
+        length => Err(PatRefusal::Service(length)),
+    }
+}
+
+/// What narrows a token beyond its account (T1). Empty lists mean "not narrowed".
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Restrictions {
+    pub networks: Vec<IpNet>,
+    pub apps: Vec<AppName>,
+    /// Only safe methods (RFC 9110 §9.2.1).
+    pub read_only: bool,
+}
+
+impl Restrictions {
+    /// Whether the token may come from `address`. An unknown address is outside every network.
+    pub fn allow_source(&self, address: Option<IpAddr>) -> bool {
+        self.networks.is_empty()
+            || address.is_some_and(|address| {
+                let address = address.to_canonical();
+                self.networks.iter().any(|network| network.contains(&address))
+            })
+    }
+
+    pub fn allow_app(&self, app: &AppName) -> bool {
+        self.apps.is_empty() || self.apps.contains(app)
+    }
+}

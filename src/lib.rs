@@ -1,0 +1,35 @@
+//! Locum: the gate in front of existing web applications.
+//!
+//! # The map
+//!
+//! ```text
+//!   words      directory   who exists, and the rules between them
+//!              policy      what may be done: pattern, rule, route table, decide
+//!              history     what was done: actions, their types, the hash chain
+//!              clock       instants, and the clock that is passed in
+//!   keeping    store       what lasts: SQLite or PostgreSQL behind one text of each query
+//!              cluster     what nodes share and may lose: failure counts in Redis
+//!   deciding   authn       who is asking: schemes, tokens, the lockout, proven credentials
+//!              authz       may they: role sets in force, and how fresh they are
+//!   serving    gateway     the data plane: THE STACK, one layer a file
+//!              provision   operations: one function, one rule set, one transaction, its actions
+//!              admin       the control plane's face: the admin API
+//!   running    config      the TOML file, all of its problems at once, the rooms' settings
+//!              telemetry   log and metrics
+//!              server      composition: open, build, bind, run, drain
+//!              cli         the command line
+//! ```
+//!
+//! # Who may import whom
+//!
+//! Downwards only, and `tests/architecture.rs` holds it: the words import no other floor (`directory`
+//! and `history` take instants from `clock`); `store` knows the words; `cluster` knows `directory` and
+//! `clock`; `authn` and `authz` know the words, `store` and `cluster`; the `gateway` knows `authn`,
+//! `authz`, `cluster` and the words, and **not** the `store`; `provision` knows the words, `store`,
+//! `cluster` and `authz`; `admin` knows `provision`, `authn`, `authz` and reads of the `store`;
+//! `config` knows only the settings of the rooms; `server` and `cli` know everything. Every room may
+//! use `telemetry`.
+
+pub mod clock;
+pub mod directory;
+pub mod history;
