@@ -33,3 +33,5 @@
 pub mod clock;
 pub mod directory;
 pub mod history;
+pub mod server;
+pub mod telemetry;

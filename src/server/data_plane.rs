@@ -1,0 +1,183 @@
+//! The data plane's threads: each accepts on its own socket and serves what it accepted to the end.
+//!
+//! A connection never changes its thread, so nothing on the hot path is shared between cores but
+//! what is meant to be. Draining is in two steps: every connection finishes what it is answering and
+//! closes; what is left at the deadline is dropped.
+
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::LocalSet;
+use tokio_util::task::TaskTracker;
+
+/// What bounds one client's connection.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// How long a client may take to send the head of a request; also the longest idle time between
+    /// two requests of one connection.
+    pub head_timeout: Duration,
+    /// The most that is buffered for one head.
+    pub head_bytes: usize,
+    /// The most header fields in one head.
+    pub head_fields: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { head_timeout: Duration::from_secs(30), head_bytes: 64 * 1024, head_fields: 100 }
+    }
+}
+
+/// Answers one request of one client. Each data-plane thread has its own.
+pub trait Answer: Clone + 'static {
+    type Body: Body<Data = bytes::Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static;
+
+    fn answer(&self, peer: SocketAddr, request: Request<Incoming>) -> impl Future<Output = Response<Self::Body>>;
+}
+
+/// How far the end has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Serving,
+    /// No new connections; each one ends with the request it is answering.
+    Draining,
+}
+
+/// The running threads.
+#[derive(Debug)]
+pub struct DataPlane {
+    phase: watch::Sender<Phase>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl DataPlane {
+    /// Starts one thread a listener. `make` is called on each thread with its number.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn start<A: Answer>(
+        listeners: Vec<TcpListener>,
+        limits: &Limits,
+        shutdown_timeout: Duration,
+        make: impl Fn(usize) -> A + Clone + Send + 'static,
+    ) -> io::Result<Self> {
+        let (phase, phases) = watch::channel(Phase::Serving);
+        let mut threads = Vec::with_capacity(listeners.len());
+        for (number, listener) in listeners.into_iter().enumerate() {
+            let (limits, phases, make) = (limits.clone(), phases.clone(), make.clone());
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let thread = std::thread::Builder::new().name(format!("data-{number}")).spawn(move || {
+                let local = LocalSet::new();
+                let run = serve_thread(listener, make(number), limits, phases, shutdown_timeout);
+                if let Err(error) = local.block_on(&runtime, run) {
+                    tracing::error!(%error, thread = number, "a data-plane thread could not serve");
+                }
+            })?;
+            threads.push(thread);
+        }
+        Ok(Self { phase, threads })
+    }
+
+    /// Stops accepting and waits until every connection has ended, or its thread's deadline passed.
+    /// Blocks; to be called off the async threads.
+    pub fn drain(self) {
+        self.phase.send_replace(Phase::Draining);
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a data-plane thread panicked");
+            }
+        }
+    }
+}
+
+async fn serve_thread<A: Answer>(
+    listener: TcpListener,
+    answer: A,
+    limits: Limits,
+    mut phases: watch::Receiver<Phase>,
+    shutdown_timeout: Duration,
+) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let connections = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = phases.wait_for(|phase| *phase == Phase::Draining) => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let serve = serve_connection(stream, peer, answer.clone(), limits.clone(), phases.clone());
+                connections.spawn_local(serve);
+            }
+            Err(error) => back_off(&error).await,
+        }
+    }
+    drop(listener);
+    connections.close();
+    if tokio::time::timeout(shutdown_timeout, connections.wait()).await.is_err() {
+        tracing::warn!(left = connections.len(), "connections were still open at the shutdown timeout and are dropped");
+    }
+    Ok(())
+}
+
+/// A connection that was gone before it was accepted costs nothing; no descriptors or memory left
+/// means waiting until some are free again. The loop never ends on an error.
+async fn back_off(error: &io::Error) {
+    if matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+    ) {
+        return;
+    }
+    tracing::warn!(%error, "a connection could not be accepted; waiting before the next");
+    metrics::counter!("locum_accept_errors_total").increment(1);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+}
+
+async fn serve_connection<A: Answer>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    answer: A,
+    limits: Limits,
+    mut phases: watch::Receiver<Phase>,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a client's connection was gone before it was served");
+        return;
+    }
+    let service = service_fn(move |request| {
+        let answer = answer.clone();
+        async move { Ok::<_, std::convert::Infallible>(answer.answer(peer, request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_timeout)
+        .max_buf_size(limits.head_bytes)
+        .max_headers(limits.head_fields)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let served = tokio::select! {
+        biased;
+        served = connection.as_mut() => served,
+        _ = phases.wait_for(|phase| *phase == Phase::Draining) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "a client's connection ended early");
+    }
+}

@@ -1,0 +1,11 @@
+//! The composition root: opens what lasts, builds the rooms, binds, serves, drains.
+//!
+//! Two kinds of threads. Each *data-plane* thread is a current-thread runtime with its own listening
+//! socket (`SO_REUSEPORT`), so that a connection lives and dies on one core. The *control runtime*
+//! owns every socket to the database and to Redis, the admin API and the work by the clock; the data
+//! plane reaches it by bounded messages only.
+
+pub mod data_plane;
+
+pub mod example_app;
+pub mod listener;
