@@ -9,3 +9,4 @@ pub mod data_plane;
 
 pub mod example_app;
 pub mod listener;
+pub mod secrets;

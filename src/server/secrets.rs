@@ -1,0 +1,142 @@
+//! The key files beside the store: made once, readable by their owner only, never overwritten.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use crate::directory::pepper::{PepperError, Peppers};
+use crate::directory::tombstone::TombstoneKey;
+
+/// The longest key file that is read.
+const LONGEST_FILE: u64 = 64 * 1024;
+
+/// What the key files hold.
+#[derive(Debug)]
+pub struct Secrets {
+    pub peppers: Peppers,
+    pub tombstones: TombstoneKey,
+}
+
+/// Why a key file cannot be used. Never says what is in it.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretsError {
+    #[error("the key file `{}` does not exist: `locum init` makes it, or restore it from your backup of keys (without it no existing token can be checked)", .0.display())]
+    Missing(PathBuf),
+    #[error("the key file `{}` can be read by others (mode {mode:o}): run `chmod 600` on it", path.display())]
+    Open { path: PathBuf, mode: u32 },
+    #[error("the pepper file `{}`: {error}", path.display())]
+    Pepper { path: PathBuf, error: PepperError },
+    #[error("the tombstone key file `{}` has to hold 64 or more hexadecimal digits and nothing else", .0.display())]
+    Tombstone(PathBuf),
+    #[error("the key file `{}`: {error}", path.display())]
+    Io { path: PathBuf, error: io::Error },
+}
+
+/// Reads both key files.
+///
+/// # Errors
+/// When one is missing, open to others, or not what it should be.
+pub fn read(pepper_file: &Path, tombstone_key_file: &Path) -> Result<Secrets, SecretsError> {
+    let text = read_private(pepper_file)?;
+    let peppers =
+        Peppers::parse(&text).map_err(|error| SecretsError::Pepper { path: pepper_file.to_owned(), error })?;
+    let text = read_private(tombstone_key_file)?;
+    let tombstones =
+        TombstoneKey::parse(&text).ok_or_else(|| SecretsError::Tombstone(tombstone_key_file.to_owned()))?;
+    Ok(Secrets { peppers, tombstones })
+}
+
+fn read_private(path: &Path) -> Result<Zeroizing<String>, SecretsError> {
+    let fault = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => SecretsError::Missing(path.to_owned()),
+        _ => SecretsError::Io { path: path.to_owned(), error },
+    };
+    let file = File::open(path).map_err(fault)?;
+    let mode = file.metadata().map_err(fault)?.permissions().mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(SecretsError::Open { path: path.to_owned(), mode });
+    }
+    let mut text = Zeroizing::new(String::new());
+    file.take(LONGEST_FILE).read_to_string(&mut text).map_err(fault)?;
+    Ok(text)
+}
+
+/// Makes the key files that do not exist yet, from `random`; says which it made.
+///
+/// # Errors
+/// When a file cannot be written. A file that exists is left alone.
+pub fn make_missing(
+    pepper_file: &Path,
+    tombstone_key_file: &Path,
+    mut random: impl FnMut(&mut [u8]),
+) -> Result<Vec<PathBuf>, SecretsError> {
+    let mut made = Vec::new();
+    let mut key = Zeroizing::new([0_u8; 32]);
+    for (path, before) in [(pepper_file, "1 "), (tombstone_key_file, "")] {
+        random(key.as_mut_slice());
+        let digits = Zeroizing::new(key.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+        let text = Zeroizing::new(format!("{before}{}\n", *digits));
+        let written = write_new_private(path, text.as_bytes());
+        if written.map_err(|error| SecretsError::Io { path: path.to_owned(), error })? {
+            made.push(path.to_owned());
+        }
+    }
+    Ok(made)
+}
+
+/// Writes a file with mode 0600 unless it exists; says whether it wrote. The content is on the disk
+/// when this returns.
+///
+/// # Errors
+/// As the file system says.
+pub fn write_new_private(path: &Path, content: &[u8]) -> io::Result<bool> {
+    let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    file.write_all(content)?;
+    file.sync_all()?;
+    Ok(true)
+}
+
+/// Replaces a file by one with mode 0600, at once or not at all.
+///
+/// # Errors
+/// As the file system says.
+pub fn replace_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    std::fs::rename(&beside, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_made_once_and_only_their_owner_can_read_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let (pepper, tombstone) = (folder.path().join("pepper"), folder.path().join("tombstone.key"));
+        assert!(matches!(read(&pepper, &tombstone), Err(SecretsError::Missing(_))));
+
+        assert_eq!(make_missing(&pepper, &tombstone, |bytes| bytes.fill(3)).unwrap().len(), 2);
+        let before = std::fs::read(&pepper).unwrap();
+        assert_eq!(make_missing(&pepper, &tombstone, |bytes| bytes.fill(4)).unwrap().len(), 0);
+        assert_eq!(std::fs::read(&pepper).unwrap(), before);
+        assert!(read(&pepper, &tombstone).is_ok());
+
+        std::fs::set_permissions(&pepper, Permissions::from_mode(0o640)).unwrap();
+        let error = read(&pepper, &tombstone).unwrap_err();
+        assert!(matches!(error, SecretsError::Open { mode: 0o640, .. }), "{error}");
+        assert!(!error.to_string().contains("0303"), "{error}");
+    }
+}
