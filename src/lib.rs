@@ -31,6 +31,7 @@
 //! use `telemetry`.
 
 pub mod clock;
+pub mod config;
 pub mod directory;
 pub mod history;
 pub mod server;

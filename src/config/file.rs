@@ -1,0 +1,378 @@
+//! The configuration file as it is written: one struct a table, one field a key.
+//!
+//! These structs are the single source of truth about keys, types and defaults. The JSON schema, the
+//! check for unknown keys, the names of the environment overrides and `docs/configuration.md` all come
+//! from them, so the comment on a field is what an operator reads about that key. Whether a value makes
+//! sense is not decided here but in [`super::validate`].
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use secrecy::SecretString;
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// Locum's configuration: where it listens, what it keeps, and the apps behind it.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(title = "Locum's configuration")]
+pub(crate) struct File {
+    /// Where the gateway accepts requests, and with how many threads.
+    pub(crate) server: ServerTable,
+    /// How `locum` on this host reaches the running gateway.
+    pub(crate) admin: AdminTable,
+    /// Where accounts, tokens and the action history are kept.
+    pub(crate) store: StoreTable,
+    /// Redis, for the counts of failed attempts. Without it the store counts.
+    pub(crate) redis: RedisTable,
+    /// When failed attempts make an account inactive.
+    pub(crate) lockout: LockoutTable,
+    /// How many failed attempts one source address has.
+    pub(crate) throttle: ThrottleTable,
+    /// Personal access tokens.
+    pub(crate) pats: PatsTable,
+    /// The keys that Locum needs beside its store. `locum init` makes them.
+    pub(crate) secrets: SecretsTable,
+    /// What the gateway writes about itself.
+    pub(crate) log: LogTable,
+    /// The apps behind the gateway, each under a name of its own: `a-z`, `0-9` and `-`, at most 32
+    /// characters, a letter first.
+    ///
+    /// The name is what roles and access refer to (`wiki/editor` is the role `editor` of the app `wiki`).
+    /// Without any app the gateway does not start.
+    #[schemars(extend("x-name" = "NAME"))]
+    pub(crate) apps: BTreeMap<String, AppTable>,
+}
+
+/// Where the gateway accepts requests, and with how many threads.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ServerTable {
+    /// Address and port. Port 0 takes a free one and logs which.
+    ///
+    /// Put `0.0.0.0:8080` or `[::]:8080` here to be reached from other machines, with something that
+    /// speaks TLS in front: tokens travel in every request.
+    pub(crate) listen: String,
+    /// Threads that serve requests; 0 means one per core.
+    #[schemars(range(min = 0, max = 1024))]
+    pub(crate) threads: u16,
+    /// How long running requests may take to finish after SIGTERM, before they are cut.
+    pub(crate) shutdown_timeout: String,
+}
+
+/// How `locum` on this host reaches the running gateway.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct AdminTable {
+    /// The Unix socket of the administration. Who may open this file may do everything.
+    pub(crate) socket: String,
+}
+
+/// Where accounts, tokens and the action history are kept.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct StoreTable {
+    /// `sqlite:FILE` for the embedded store, or `postgres://USER:PASSWORD@HOST/DATABASE`.
+    #[serde(skip_serializing, deserialize_with = "secret")]
+    #[schemars(with = "Option<String>", extend("default" = "sqlite:locum.db"))]
+    pub(crate) url: Option<SecretString>,
+    /// A file that holds the URL, instead of `url`: keeps a database password out of this file.
+    pub(crate) url_file: Option<String>,
+}
+
+/// Redis, for the counts of failed attempts. Without it the store counts.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RedisTable {
+    /// `redis://…`, or `rediss://…` for TLS. Absent: no Redis.
+    #[serde(skip_serializing, deserialize_with = "secret")]
+    #[schemars(with = "Option<String>")]
+    pub(crate) url: Option<SecretString>,
+    /// A file that holds the URL, instead of `url`: keeps a password out of this file.
+    pub(crate) url_file: Option<String>,
+    /// What happens while Redis cannot be reached.
+    pub(crate) on_loss: OnLoss,
+    /// How long one answer of Redis may take, before it counts as lost.
+    pub(crate) timeout: String,
+}
+
+/// What happens while Redis cannot be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnLoss {
+    /// The store counts failed attempts by the same rules; the counts are joined when Redis is back.
+    Count,
+    /// Whatever cannot be counted is refused.
+    Closed,
+}
+
+/// When failed attempts make an account inactive.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LockoutTable {
+    /// So many failures in a row make a proxy user inactive and revoke its tokens.
+    #[schemars(range(min = 1, max = 100))]
+    pub(crate) threshold: u32,
+    /// Which refused attempts are counted.
+    pub(crate) counts: Counts,
+}
+
+/// Which refused attempts are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Counts {
+    /// Every refused attempt that names the account or one of its tokens.
+    EveryFailure,
+    /// Only a wrong secret for a token that the account really has. For gateways that strangers can
+    /// reach, where five bad requests must not be a weapon against an integration.
+    Guesses,
+}
+
+/// How many failed attempts one source address has.
+///
+/// Only failures are charged, by IPv4 address or IPv6 /64. A caller whose token this gateway has already
+/// seen to be good passes even then.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ThrottleTable {
+    /// So many failures at once, before the source is answered 429.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) burst: u32,
+    /// So many come back every second.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) per_second: u32,
+}
+
+/// Personal access tokens.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct PatsTable {
+    /// Put before every new token (`acme` gives `acme_locum_pat_…`), so that a leaked one says whose it
+    /// is: 2 to 16 of `a-z` and `0-9`. Empty: none.
+    pub(crate) prefix: String,
+    /// The longest life a token can be given. At most `365d`.
+    pub(crate) longest_life: String,
+    /// A new token works only after it was confirmed, and must be within this time.
+    pub(crate) confirm_within: String,
+}
+
+/// The keys that Locum needs beside its store. `locum init` makes them.
+///
+/// Keep copies of both somewhere else than the backup of the store: the backup is worthless to a thief
+/// without them, and to you as well.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SecretsTable {
+    /// The key under which tokens are hashed. When it is lost, every token must be made anew.
+    pub(crate) pepper_file: String,
+    /// The key under which the names of deleted accounts are remembered. It can never be changed.
+    pub(crate) tombstone_key_file: String,
+}
+
+/// What the gateway writes about itself.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LogTable {
+    /// The form of a line.
+    pub(crate) format: LogFormat,
+    /// `error`, `warn`, `info`, `debug`, `trace` or `off`: this kind of line and what is more important. Or directives
+    /// for parts of Locum, such as `info,locum::gateway=debug`.
+    pub(crate) level: String,
+}
+
+/// The form of a line in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// Text for people.
+    Text,
+}
+
+/// One app behind the gateway.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct AppTable {
+    /// The host names it answers to, without port; `*.example.org` stands for every name below
+    /// `example.org`. Empty: every host that no other app names.
+    pub(crate) hosts: Vec<String>,
+    /// It answers to paths from here on; `/wiki` means `/wiki` and everything below it. The longest
+    /// prefix wins. The path reaches the app as it came.
+    pub(crate) path_prefix: String,
+    /// Where the app itself runs: `http://HOST:PORT`, one or several that are equal.
+    pub(crate) upstreams: Vec<String>,
+    /// In which headers the app learns who is asking.
+    pub(crate) headers: HeaderPreset,
+    /// Whom the app sees when a proxy user asks.
+    pub(crate) identity: Identity,
+    /// Every person added from now on has access to this app; otherwise access is given one by one, or
+    /// comes with the first role of the app.
+    pub(crate) access_by_default: bool,
+    /// Headers of your own beside those of `headers`, by name. Placeholders: `{user}` `{roles}`
+    /// `{groups}` `{kind}` `{owner}` `{service}` `{request_id}`.
+    ///
+    /// Whatever a client sends under these names is removed first, on every app.
+    #[schemars(extend("x-name" = "HEADER"))]
+    pub(crate) set_headers: BTreeMap<String, String>,
+    /// How long connecting to the app may take.
+    pub(crate) connect_timeout: String,
+    /// How long the app may take until its answer begins.
+    pub(crate) response_timeout: String,
+    /// How long a body may stand still, in either direction, before it is cut.
+    pub(crate) idle_timeout: String,
+    /// Who may do what. The most specific path that matches decides, whatever the order; a request that
+    /// no route matches is refused, so an app needs at least one.
+    pub(crate) routes: Vec<RouteTable>,
+}
+
+/// A set of header names that an app already understands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeaderPreset {
+    /// `X-Locum-User`, `-Roles`, `-Kind`, `-Owner`, `-Service`.
+    Locum,
+    /// As oauth2-proxy sends them: `X-Forwarded-User` and its family.
+    Oauth2Proxy,
+    /// As Authelia sends them: `Remote-User` and its family.
+    Authelia,
+    /// As authentik sends them: `X-authentik-username` and its family.
+    Authentik,
+    /// As Grafana's auth proxy expects them: `X-WEBAUTH-USER`.
+    Grafana,
+    /// As Gitea and Forgejo expect them: `X-WEBAUTH-USER`.
+    Gitea,
+    /// As Jenkins expects them: `X-Forwarded-User`, `X-Forwarded-Groups`.
+    Jenkins,
+    /// `X-Remote-User`, as Radicale, Kubernetes and many others expect it.
+    RemoteUser,
+    /// As Cloudflare Access sends them.
+    Cloudflare,
+    /// None but those of `set_headers`.
+    None,
+}
+
+/// Whom the app sees when a proxy user asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Identity {
+    /// The proxy user itself.
+    Account,
+    /// The person who owns it.
+    Owner,
+}
+
+/// One rule of an app: which requests, and who may make them.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RouteTable {
+    /// The path it is about. `{x}` stands for exactly one segment; a final `*` for the rest, also for none:
+    /// `/repos/{name}/settings`, `/admin/*`.
+    pub(crate) path: String,
+    /// The methods it is about, in capitals. Empty: all.
+    #[serde(default)]
+    pub(crate) methods: Vec<String>,
+    /// How a caller may prove who it is.
+    #[serde(default = "every_scheme")]
+    pub(crate) accept: Vec<AcceptedScheme>,
+    /// Nobody needs to prove anything. A wrong credential is refused all the same.
+    #[serde(default)]
+    pub(crate) public: bool,
+    /// The account must hold at least one of these roles: `NAME`, or `APP/NAME` for a role of this app.
+    #[serde(default)]
+    pub(crate) roles_any: Vec<String>,
+    /// The account must hold all of these roles.
+    #[serde(default)]
+    pub(crate) roles_all: Vec<String>,
+    /// The account must hold at least one of these permissions.
+    #[serde(default)]
+    pub(crate) permissions_any: Vec<String>,
+    /// The account must hold all of these permissions.
+    #[serde(default)]
+    pub(crate) permissions_all: Vec<String>,
+}
+
+/// How a caller may prove who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AcceptedScheme {
+    /// `Authorization: Basic`, username and token.
+    Basic,
+    /// `Authorization: Bearer` with a token of Locum's. Any other Bearer belongs to the app.
+    Bearer,
+}
+
+fn every_scheme() -> Vec<AcceptedScheme> {
+    vec![AcceptedScheme::Basic, AcceptedScheme::Bearer]
+}
+
+fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SecretString>, D::Error> {
+    Ok(Option::<String>::deserialize(from)?.map(SecretString::from))
+}
+
+impl Default for ServerTable {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:8080".to_owned(), threads: 0, shutdown_timeout: "30s".to_owned() }
+    }
+}
+
+impl Default for AdminTable {
+    fn default() -> Self {
+        Self { socket: "locum.sock".to_owned() }
+    }
+}
+
+impl Default for RedisTable {
+    fn default() -> Self {
+        Self { url: None, url_file: None, on_loss: OnLoss::Count, timeout: "100ms".to_owned() }
+    }
+}
+
+impl Default for LockoutTable {
+    fn default() -> Self {
+        Self { threshold: 5, counts: Counts::EveryFailure }
+    }
+}
+
+impl Default for ThrottleTable {
+    fn default() -> Self {
+        Self { burst: 100, per_second: 1 }
+    }
+}
+
+impl Default for PatsTable {
+    fn default() -> Self {
+        Self { prefix: String::new(), longest_life: "365d".to_owned(), confirm_within: "15m".to_owned() }
+    }
+}
+
+impl Default for SecretsTable {
+    fn default() -> Self {
+        Self { pepper_file: "pepper".to_owned(), tombstone_key_file: "tombstone.key".to_owned() }
+    }
+}
+
+impl Default for LogTable {
+    fn default() -> Self {
+        Self { format: LogFormat::Auto, level: "info".to_owned() }
+    }
+}
+
+impl Default for AppTable {
+    fn default() -> Self {
+        Self {
+            hosts: Vec::new(),
+            path_prefix: "/".to_owned(),
+            upstreams: vec!["http://127.0.0.1:3000".to_owned()],
+            headers: HeaderPreset::Locum,
+            identity: Identity::Account,
+            access_by_default: false,
+            set_headers: BTreeMap::new(),
+            connect_timeout: "2s".to_owned(),
+            response_timeout: "60s".to_owned(),
+            idle_timeout: "60s".to_owned(),
+            routes: Vec::new(),
+        }
+    }
+}

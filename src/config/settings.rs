@@ -1,0 +1,135 @@
+//! The configuration as the program uses it: every value parsed, every path absolute, nothing optional
+//! that has a default.
+//!
+//! [`super::validate`] is the only maker of these in the running program, so whoever holds one need not
+//! check it again.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::{HeaderName, Method};
+use secrecy::SecretString;
+
+pub use super::file::{AcceptedScheme, Counts, HeaderPreset, Identity, OnLoss};
+pub use super::host::HostPattern;
+pub use super::template::{Piece, Placeholder, Template};
+pub use super::upstream::Upstream;
+use crate::directory::{AppName, Permission, RoleName};
+use crate::telemetry::log;
+
+/// Everything that is configured, by table.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub server: ServerSettings,
+    pub admin: AdminSettings,
+    pub store: StoreSettings,
+    /// `None` without Redis: then the store counts.
+    pub redis: Option<RedisSettings>,
+    pub lockout: LockoutSettings,
+    pub throttle: ThrottleSettings,
+    pub pats: PatsSettings,
+    pub secrets: SecretsSettings,
+    pub log: log::Settings,
+    /// By name, in its order. Not empty where [`super::Purpose::Serve`] was asked for.
+    pub apps: Vec<AppSettings>,
+}
+
+#[derive(Debug, Clone)]
+pub struct ServerSettings {
+    pub listen: SocketAddr,
+    /// `None`: one per core.
+    pub threads: Option<NonZeroU32>,
+    pub shutdown_timeout: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct AdminSettings {
+    /// The Unix socket.
+    pub socket: PathBuf,
+}
+
+#[derive(Debug, Clone)]
+pub enum StoreSettings {
+    /// The embedded store, in this file.
+    Sqlite(PathBuf),
+    /// A URL that begins with `postgres://` or `postgresql://`.
+    Postgres(SecretString),
+}
+
+#[derive(Debug, Clone)]
+pub struct RedisSettings {
+    /// A URL that begins with `redis://` or `rediss://`.
+    pub url: SecretString,
+    pub on_loss: OnLoss,
+    /// For one answer.
+    pub timeout: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct LockoutSettings {
+    /// 1 to 100 (L1).
+    pub threshold: u32,
+    /// L6.
+    pub counts: Counts,
+}
+
+/// The budget of failures of one source (L8).
+#[derive(Debug, Clone)]
+pub struct ThrottleSettings {
+    pub burst: NonZeroU32,
+    pub per_second: NonZeroU32,
+}
+
+#[derive(Debug, Clone)]
+pub struct PatsSettings {
+    /// Empty, or 2–16 of `[a-z0-9]` (T5).
+    pub prefix: String,
+    /// At most 365 days (T2).
+    pub longest_life: Duration,
+    pub confirm_within: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct SecretsSettings {
+    pub pepper_file: PathBuf,
+    pub tombstone_key_file: PathBuf,
+}
+
+/// One app behind the gateway.
+#[derive(Debug, Clone)]
+pub struct AppSettings {
+    pub name: AppName,
+    /// Empty: every host that no other app names.
+    pub hosts: Vec<HostPattern>,
+    /// `/`, or `/segments` without a slash at the end.
+    pub path_prefix: String,
+    /// Never empty.
+    pub upstreams: Vec<Upstream>,
+    pub headers: HeaderPreset,
+    /// Beside those of the preset; no two names fold to one (G5).
+    pub set_headers: Vec<(HeaderName, Template)>,
+    pub identity: Identity,
+    pub access_by_default: bool,
+    pub connect_timeout: Duration,
+    pub response_timeout: Duration,
+    pub idle_timeout: Duration,
+    /// Never empty; no two claim the same path and method.
+    pub routes: Vec<RouteSettings>,
+}
+
+/// One rule of an app (G4).
+#[derive(Debug, Clone)]
+pub struct RouteSettings {
+    pub path: String,
+    /// Empty: all.
+    pub methods: Vec<Method>,
+    /// Never empty, unless the route is public.
+    pub accept: Vec<AcceptedScheme>,
+    pub public: bool,
+    pub roles_any: Vec<RoleName>,
+    pub roles_all: Vec<RoleName>,
+    pub permissions_any: Vec<Permission>,
+    pub permissions_all: Vec<Permission>,
+}

@@ -1,0 +1,142 @@
+//! From the file to the settings: every value parsed, and every rule between them, all problems at once.
+//!
+//! Each function reads all of its keys before it gives up on any, so one wrong value hides no other. A
+//! function answers `None` when something of its own was wrong; the problem is then in the findings.
+
+mod apps;
+mod header_names;
+mod routes;
+mod tables;
+mod urls;
+
+use std::fmt::Display;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::Purpose;
+use super::conform::quoted;
+use super::duration;
+use super::file::File;
+use super::problems::Problem;
+use super::settings::Settings;
+use super::tree::At;
+
+/// What the values of a configuration are judged by, beside themselves.
+pub(super) struct Surroundings<'a> {
+    /// Where relative paths start: the folder of the file.
+    pub(super) folder: &'a Path,
+    /// Reads the file of a secret.
+    pub(super) read_secret: &'a dyn Fn(&Path) -> io::Result<String>,
+    pub(super) purpose: Purpose,
+}
+
+impl Surroundings<'_> {
+    fn path(&self, at: &At<'_>, text: &str, findings: &mut Findings) -> Option<PathBuf> {
+        if text.is_empty() || text.contains('\0') {
+            let wrong = format!("`{}` names no file", at.name());
+            findings.add(Problem::at(at.place(), wrong).instead("give a path; a relative one starts at this file"));
+            return None;
+        }
+        Some(self.folder.join(text))
+    }
+}
+
+/// What was found to be wrong so far.
+#[derive(Default)]
+pub(super) struct Findings {
+    problems: Vec<Problem>,
+}
+
+impl Findings {
+    fn add(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    /// A value, or the problem `KEY cannot be VALUE; WHAT WOULD BE RIGHT`.
+    fn value<T, E: Display>(&mut self, at: &At<'_>, text: &str, read: Result<T, E>) -> Option<T> {
+        match read {
+            Ok(value) => Some(value),
+            Err(advice) => {
+                let wrong = format!("`{}` cannot be {}", at.name(), quoted(text));
+                self.add(Problem::at(at.place(), wrong).instead(advice.to_string()));
+                None
+            }
+        }
+    }
+
+    /// A value whose error is a whole sentence.
+    fn sentence<T, E: Display>(&mut self, at: &At<'_>, read: Result<T, E>) -> Option<T> {
+        match read {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.add(Problem::at(at.place(), error.to_string()));
+                None
+            }
+        }
+    }
+
+    /// A duration that is longer than nothing.
+    fn duration(&mut self, at: &At<'_>, text: &str) -> Option<Duration> {
+        let duration = self.value(at, text, duration::parse(text))?;
+        if duration.is_zero() {
+            return self.value(at, text, Err("give more than nothing"));
+        }
+        Some(duration)
+    }
+
+    /// Every item of a list, or `None` when one of them is wrong.
+    fn each<I, T>(
+        &mut self,
+        at: &At<'_>,
+        items: &[I],
+        mut read: impl FnMut(&mut Self, At<'_>, &I) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let read: Vec<Option<T>> =
+            items.iter().enumerate().map(|(index, item)| read(self, at.item(index), item)).collect();
+        read.into_iter().collect()
+    }
+}
+
+/// Makes the settings of a file, or says everything that is wrong with it.
+///
+/// `found` is what was wrong with its shape.
+pub(super) fn validate(
+    file: &File,
+    root: &At<'_>,
+    around: &Surroundings<'_>,
+    found: Vec<Problem>,
+) -> Result<Settings, Vec<Problem>> {
+    let mut findings = Findings { problems: found };
+    let settings = settings(file, root, around, &mut findings);
+    match settings {
+        Some(settings) if findings.problems.is_empty() => Ok(settings),
+        _ => Err(findings.problems),
+    }
+}
+
+fn settings(file: &File, root: &At<'_>, around: &Surroundings<'_>, findings: &mut Findings) -> Option<Settings> {
+    let server = tables::server(&file.server, &root.key("server"), findings);
+    let admin = tables::admin(&file.admin, &root.key("admin"), around, findings);
+    let store = urls::store(&file.store, &root.key("store"), around, findings);
+    let redis = urls::redis(&file.redis, &root.key("redis"), around, findings);
+    let lockout = tables::lockout(&file.lockout);
+    let throttle = tables::throttle(&file.throttle, &root.key("throttle"), findings);
+    let pats = tables::pats(&file.pats, &root.key("pats"), findings);
+    let secrets = tables::secrets(&file.secrets, &root.key("secrets"), around, findings);
+    let log = tables::log(&file.log, &root.key("log"), findings);
+    let listen = server.as_ref().map(|server| server.listen);
+    let apps = apps::apps(&file.apps, root, listen, around.purpose, findings);
+    Some(Settings {
+        server: server?,
+        admin: admin?,
+        store: store?,
+        redis: redis.ok()?,
+        lockout,
+        throttle: throttle?,
+        pats: pats?,
+        secrets: secrets?,
+        log: log?,
+        apps: apps?,
+    })
+}

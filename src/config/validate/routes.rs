@@ -1,0 +1,158 @@
+//! The routes of one app: each by itself, and what two of them cannot both claim.
+
+use std::collections::HashMap;
+
+use http::Method;
+
+use super::Findings;
+use crate::config::conform::quoted;
+use crate::config::file::RouteTable;
+use crate::config::problems::Problem;
+use crate::config::settings::RouteSettings;
+use crate::config::tree::At;
+use crate::directory::{AppName, Permission, RoleName};
+
+/// `app` is the table of the app; `name` is absent where it was wrong itself.
+pub(super) fn routes(
+    tables: &[RouteTable],
+    name: Option<&AppName>,
+    app: &At<'_>,
+    findings: &mut Findings,
+) -> Option<Vec<RouteSettings>> {
+    let at = app.key("routes");
+    if tables.is_empty() {
+        if !app.was_removed("routes") {
+            let wrong = format!("`{}` has no route, so every request to it would be refused", app.name());
+            let advice = format!("add `[[{}]]` with a path, such as `path = \"/*\"`", at.name());
+            findings.add(Problem::at(app.key_place(), wrong).instead(advice));
+        }
+        return None;
+    }
+    let routes = findings.each(&at, tables, |findings, at, table| route(table, name, &at, findings))?;
+    distinct(&routes, &at, findings);
+    Some(routes)
+}
+
+fn route(table: &RouteTable, name: Option<&AppName>, at: &At<'_>, findings: &mut Findings) -> Option<RouteSettings> {
+    let path = findings.value(&at.key("path"), &table.path, path(&table.path));
+    let methods =
+        findings.each(&at.key("methods"), &table.methods, |findings, at, text| findings.value(&at, text, method(text)));
+    let roles_any = roles(&table.roles_any, name, &at.key("roles_any"), findings);
+    let roles_all = roles(&table.roles_all, name, &at.key("roles_all"), findings);
+    let permissions_any = permissions(&table.permissions_any, &at.key("permissions_any"), findings);
+    let permissions_all = permissions(&table.permissions_all, &at.key("permissions_all"), findings);
+    let consistent = consistent(table, at, findings);
+    consistent.then_some(RouteSettings {
+        path: path?,
+        methods: methods?,
+        accept: table.accept.clone(),
+        public: table.public,
+        roles_any: roles_any?,
+        roles_all: roles_all?,
+        permissions_any: permissions_any?,
+        permissions_all: permissions_all?,
+    })
+}
+
+/// Literal segments, `{x}` for exactly one, a final `*` for the rest.
+fn path(text: &str) -> Result<String, &'static str> {
+    let Some(rest) = text.strip_prefix('/') else {
+        return Err("begin it with `/`, as in `/admin/*`");
+    };
+    let segments: Vec<&str> = rest.split('/').collect();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._~!$&'()+,;=:@".contains(c);
+    let named = |segment: &str| {
+        let name = segment.strip_prefix('{').and_then(|segment| segment.strip_suffix('}'));
+        name.is_some_and(|name| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
+    };
+    for (index, segment) in segments.iter().enumerate() {
+        let last = index + 1 == segments.len();
+        let literal = !matches!(*segment, "" | "." | "..") && segment.chars().all(plain);
+        if !(literal || named(segment) || (last && matches!(*segment, "" | "*"))) {
+            return Err("give literal segments, `{x}` for exactly one of any name, and `*` only as the last");
+        }
+    }
+    Ok(text.to_owned())
+}
+
+fn method(text: &str) -> Result<Method, String> {
+    let capitals = text.to_ascii_uppercase();
+    let method = Method::from_bytes(text.as_bytes()).map_err(|_| "give a method such as `GET`".to_owned())?;
+    match text {
+        "CONNECT" => Err("leave it out: the gateway forwards no tunnels of this kind".to_owned()),
+        _ if capitals != text => Err(format!("methods are written in capitals: give `{capitals}`")),
+        _ => Ok(method),
+    }
+}
+
+/// A role of another app could be given to nobody for the sake of this one, so naming it is a slip.
+fn roles(texts: &[String], app: Option<&AppName>, at: &At<'_>, findings: &mut Findings) -> Option<Vec<RoleName>> {
+    findings.each(at, texts, |findings, at, text| {
+        let role = findings.sentence(&at, RoleName::parse(text))?;
+        match (role.app(), app) {
+            (Some(owner), Some(app)) if owner != app => {
+                let wrong = format!("the role {} belongs to the app `{owner}`, not to `{app}`", quoted(text));
+                findings.add(Problem::at(at.place(), wrong).instead("give a role of this app, or one of the system"));
+                None
+            }
+            _ => Some(role),
+        }
+    })
+}
+
+/// A route may also ask for the permission `role:ROLE` that a role implies.
+fn permissions(texts: &[String], at: &At<'_>, findings: &mut Findings) -> Option<Vec<Permission>> {
+    findings.each(at, texts, |findings, at, text| match text.strip_prefix("role:") {
+        Some(role) => findings.sentence(&at, RoleName::parse(role)).map(|role| Permission::implied_by(&role)),
+        None => findings.sentence(&at, Permission::parse(text)),
+    })
+}
+
+/// Whether what the route asks for can be asked together.
+fn consistent(table: &RouteTable, at: &At<'_>, findings: &mut Findings) -> bool {
+    if table.accept.is_empty() && !table.public {
+        let at = at.key("accept");
+        let wrong = "the route accepts no credential, so nobody could pass";
+        findings
+            .add(Problem::at(at.place(), wrong).instead("give `\"basic\"`, `\"bearer\"` or both, or `public = true`"));
+        return false;
+    }
+    let demands = [
+        ("roles_any", &table.roles_any),
+        ("roles_all", &table.roles_all),
+        ("permissions_any", &table.permissions_any),
+        ("permissions_all", &table.permissions_all),
+    ];
+    let asked: Vec<&str> = demands.iter().filter(|(_, names)| !names.is_empty()).map(|(key, _)| *key).collect();
+    if !table.public {
+        return true;
+    }
+    for key in &asked {
+        let at = at.key(key);
+        let wrong = format!("a public route asks nobody who they are, so `{key}` cannot hold");
+        findings.add(Problem::at(at.key_place(), wrong).instead("leave out either this or `public = true`"));
+    }
+    asked.is_empty()
+}
+
+/// No two routes may claim the same path and method: which of them decided would be a matter of chance.
+fn distinct(routes: &[RouteSettings], at: &At<'_>, findings: &mut Findings) {
+    let mut claimed: HashMap<(String, Option<&Method>), usize> = HashMap::new();
+    for (index, route) in routes.iter().enumerate() {
+        let methods: Vec<Option<&Method>> =
+            if route.methods.is_empty() { vec![None] } else { route.methods.iter().map(Some).collect() };
+        for method in methods {
+            let Some(first) = claimed.insert((route.path.clone(), method), index) else {
+                continue;
+            };
+            let what = method.map_or_else(|| "every method".to_owned(), |method| format!("`{method}`"));
+            let wrong = if first == index {
+                format!("the route names {what} twice")
+            } else {
+                format!("another route has the path `{}` and {what} too", route.path)
+            };
+            let advice = "leave one out, or give them different `methods`";
+            findings.add(Problem::at(at.item(index).key("path").place(), wrong).instead(advice));
+        }
+    }
+}

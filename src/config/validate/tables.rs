@@ -1,0 +1,129 @@
+//! The small tables: server, administration, lockout, throttle, tokens, keys, log.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+
+use super::{Findings, Surroundings};
+use crate::config::conform::quoted;
+use crate::config::duration;
+use crate::config::file::{
+    AdminTable, LockoutTable, LogFormat, LogTable, PatsTable, SecretsTable, ServerTable, ThrottleTable,
+};
+use crate::config::nearest::{listed, nearest};
+use crate::config::problems::Problem;
+use crate::config::settings::{
+    AdminSettings, LockoutSettings, PatsSettings, SecretsSettings, ServerSettings, ThrottleSettings,
+};
+use crate::config::tree::At;
+use crate::directory::{pat, token};
+use crate::telemetry::log;
+
+pub(super) fn server(table: &ServerTable, at: &At<'_>, findings: &mut Findings) -> Option<ServerSettings> {
+    let listen = table.listen.parse::<SocketAddr>();
+    let listen = listen.map_err(|_| "give an address and a port, such as `127.0.0.1:8080` or `[::1]:8080`");
+    let listen = findings.value(&at.key("listen"), &table.listen, listen);
+    // Nothing at all is a choice here: requests that run are cut at once.
+    let timeout = duration::parse(&table.shutdown_timeout);
+    let shutdown_timeout = findings.value(&at.key("shutdown_timeout"), &table.shutdown_timeout, timeout);
+    Some(ServerSettings {
+        listen: listen?,
+        threads: NonZeroU32::new(table.threads.into()),
+        shutdown_timeout: shutdown_timeout?,
+    })
+}
+
+/// The longest path that fits into the address of a Unix socket on every system (`sun_path` less its NUL).
+const SOCKET_PATH_BYTES: usize = 103;
+
+pub(super) fn admin(
+    table: &AdminTable,
+    at: &At<'_>,
+    around: &Surroundings<'_>,
+    findings: &mut Findings,
+) -> Option<AdminSettings> {
+    let at = at.key("socket");
+    let socket = around.path(&at, &table.socket, findings)?;
+    let length = socket.as_os_str().len();
+    if length > SOCKET_PATH_BYTES {
+        let wrong = format!("`{}` is a path of {length} bytes, with the folder of this file", at.name());
+        let advice = format!("a Unix socket's path has at most {SOCKET_PATH_BYTES}: give a shorter one");
+        findings.add(Problem::at(at.place(), wrong).instead(advice));
+        return None;
+    }
+    Some(AdminSettings { socket })
+}
+
+pub(super) const fn lockout(table: &LockoutTable) -> LockoutSettings {
+    LockoutSettings { threshold: table.threshold, counts: table.counts }
+}
+
+pub(super) fn throttle(table: &ThrottleTable, at: &At<'_>, findings: &mut Findings) -> Option<ThrottleSettings> {
+    let mut positive = |key: &str, number: u32| {
+        let read = NonZeroU32::new(number).ok_or("give at least 1");
+        findings.value(&at.key(key), &number.to_string(), read)
+    };
+    let burst = positive("burst", table.burst);
+    let per_second = positive("per_second", table.per_second);
+    Some(ThrottleSettings { burst: burst?, per_second: per_second? })
+}
+
+pub(super) fn pats(table: &PatsTable, at: &At<'_>, findings: &mut Findings) -> Option<PatsSettings> {
+    let good = table.prefix.is_empty() || token::is_prefix(&table.prefix);
+    let prefix = if good { Ok(table.prefix.clone()) } else { Err("give 2 to 16 of `a-z` and `0-9`, or nothing") };
+    let prefix = findings.value(&at.key("prefix"), &table.prefix, prefix);
+
+    let life_at = at.key("longest_life");
+    let longest_life = findings.duration(&life_at, &table.longest_life).and_then(|life| {
+        let life = if life > pat::LONGEST_LIFE { Err("give at most `365d`") } else { Ok(life) };
+        findings.value(&life_at, &table.longest_life, life)
+    });
+    let confirm_within = findings.duration(&at.key("confirm_within"), &table.confirm_within);
+    Some(PatsSettings { prefix: prefix?, longest_life: longest_life?, confirm_within: confirm_within? })
+}
+
+pub(super) fn secrets(
+    table: &SecretsTable,
+    at: &At<'_>,
+    around: &Surroundings<'_>,
+    findings: &mut Findings,
+) -> Option<SecretsSettings> {
+    let pepper_file = around.path(&at.key("pepper_file"), &table.pepper_file, findings);
+    let tombstone_at = at.key("tombstone_key_file");
+    let tombstone_key_file = around.path(&tombstone_at, &table.tombstone_key_file, findings);
+    let settings = SecretsSettings { pepper_file: pepper_file?, tombstone_key_file: tombstone_key_file? };
+    if settings.pepper_file == settings.tombstone_key_file {
+        let wrong = format!("`{}` is the same file as `secrets.pepper_file`", tombstone_at.name());
+        let advice = "give each key a file of its own: the pepper is rotated, this key never is";
+        findings.add(Problem::at(tombstone_at.place(), wrong).instead(advice));
+        return None;
+    }
+    Some(settings)
+}
+
+/// What `tracing` would silently take for the name of a target is refused: `inof` would write nothing at all.
+pub(super) fn log(table: &LogTable, at: &At<'_>, findings: &mut Findings) -> Option<log::Settings> {
+    const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
+    let at = at.key("level");
+    let known = |level: &str| LEVELS.contains(&level.to_ascii_lowercase().as_str());
+    let slip = table.level.split(',').find(|part| !part.contains('=') && !known(part));
+    if let Some(slip) = slip {
+        let problem = Problem::at(at.place(), format!("`{}` cannot be {}", at.name(), quoted(slip)));
+        findings.add(match nearest(slip, LEVELS) {
+            Some(level) => problem.did_you_mean(level),
+            None => problem.instead(format!("give {}", listed(LEVELS, "or"))),
+        });
+        return None;
+    }
+    let filter = if log::is_filter(&table.level) {
+        Ok(table.level.clone())
+    } else {
+        Err("give a level, or directives such as `info,locum::gateway=debug`")
+    };
+    let filter = findings.value(&at, &table.level, filter)?;
+    let format = match table.format {
+        LogFormat::Auto => log::Format::Auto,
+        LogFormat::Json => log::Format::Json,
+        LogFormat::Text => log::Format::Text,
+    };
+    Some(log::Settings { format, filter })
+}
