@@ -6,6 +6,7 @@
 //! plane reaches it by bounded messages only.
 
 pub mod data_plane;
+pub mod dev;
 
 pub mod example_app;
 pub mod listener;

@@ -1,0 +1,389 @@
+//! The real binary in a folder of its own, with actors that have verbs.
+//!
+//! Everything goes through public doors: the command line, the configuration file, sockets.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long a gateway may take to start, on a busy machine.
+const START: Duration = Duration::from_secs(60);
+
+/// A configuration with one app, `app`, open to everybody who may reach it, and one, `ledger`, whose
+/// routes need its role `ledger/clerk`. `EXTRA` is appended.
+pub fn configuration(upstream: SocketAddr, extra: &str) -> String {
+    format!(
+        r#"
+[server]
+listen = "127.0.0.1:0"
+threads = 2
+
+[apps.app]
+hosts = ["app.test"]
+upstreams = ["http://{upstream}"]
+access_by_default = true
+
+[[apps.app.routes]]
+path = "/pub/*"
+public = true
+
+[[apps.app.routes]]
+path = "/admin/*"
+roles_any = ["admin"]
+
+[[apps.app.routes]]
+path = "/*"
+
+[apps.ledger]
+hosts = ["ledger.test"]
+upstreams = ["http://{upstream}"]
+
+[[apps.ledger.routes]]
+path = "/*"
+roles_any = ["ledger/clerk"]
+
+{extra}
+"#
+    )
+}
+
+/// A running gateway.
+pub struct Locum {
+    child: Child,
+    folder: Arc<TempDir>,
+    address: SocketAddr,
+    environment: Vec<(String, String)>,
+    log: Arc<Mutex<String>>,
+}
+
+/// One answer of the gateway.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
+}
+
+impl Answer {
+    /// The value of the first header of this name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().skip(1).find_map(|line| {
+            let (found, value) = line.split_once(':')?;
+            found.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("not JSON ({error}): {}", self.body))
+    }
+}
+
+impl Locum {
+    /// Makes keys, writes the configuration and starts the gateway.
+    pub fn start(configuration: &str) -> Self {
+        Self::start_with(configuration, &[])
+    }
+
+    /// The same with variables in the gateway's environment.
+    pub fn start_with(configuration: &str, environment: &[(&str, &str)]) -> Self {
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        let file = folder.path().join("locum.toml");
+        let init = Command::new(binary()).arg("init").arg("--config").arg(&file).output().expect("locum runs");
+        assert!(init.status.success(), "init: {}", String::from_utf8_lossy(&init.stderr));
+        std::fs::write(&file, configuration).expect("the configuration is written");
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Self::run(folder, environment)
+    }
+
+    fn run(folder: Arc<TempDir>, environment: Vec<(String, String)>) -> Self {
+        let mut child = Command::new(binary())
+            .args(["serve", "--config"])
+            .arg(folder.path().join("locum.toml"))
+            .envs(environment.iter().cloned())
+            .env("LOCUM__LOG__FORMAT", "json")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("locum starts");
+        let stderr = child.stderr.take().expect("stderr is piped");
+        let log = Arc::new(Mutex::new(String::new()));
+        let (said, says) = std::sync::mpsc::channel();
+        let kept = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if let Some(address) = serving(&line) {
+                    said.send(address).ok();
+                }
+                let mut kept = kept.lock().expect("nobody panics with the log in hand");
+                kept.push_str(&line);
+                kept.push('\n');
+            }
+        });
+        let Ok(address) = says.recv_timeout(START) else {
+            child.kill().ok();
+            panic!("the gateway did not start:\n{}", log.lock().unwrap());
+        };
+        Self { child, folder, address, environment, log }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.folder().join("locum.sock")
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Everything that the gateway has logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// `kill -9`, and a new process on the same folder.
+    pub fn kill_and_restart(self, environment: &[(&str, &str)]) -> Self {
+        let folder = Arc::clone(&self.folder);
+        drop(self);
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Self::run(folder, environment)
+    }
+
+    /// Ends by SIGTERM, and starts again on the same folder.
+    pub fn restart(mut self) -> Self {
+        self.terminate();
+        let folder = Arc::clone(&self.folder);
+        let environment = self.environment.clone();
+        drop(self);
+        Self::run(folder, environment)
+    }
+
+    /// SIGTERM; waits for the end and says whether it was an orderly one.
+    pub fn terminate(&mut self) -> bool {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the gateway runs");
+        self.child.wait().expect("the gateway ends").success()
+    }
+
+    /// Waits until the process has ended by itself.
+    pub fn wait_for_end(&mut self, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
+        while Instant::now() < deadline {
+            if self.child.try_wait().expect("the child can be waited for").is_some() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        false
+    }
+
+    /// Runs a command of the command line against this gateway.
+    pub fn cli(&self, arguments: &[&str]) -> Output {
+        self.cli_with_input(arguments, "")
+    }
+
+    pub fn cli_with_input(&self, arguments: &[&str], input: &str) -> Output {
+        let mut child = Command::new(binary())
+            .args(arguments)
+            .env("LOCUM_ADMIN_SOCKET", self.socket())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("locum runs");
+        child.stdin.take().expect("stdin is piped").write_all(input.as_bytes()).ok();
+        child.wait_with_output().expect("locum ends")
+    }
+
+    /// Runs a command that has to succeed; answers with what it printed.
+    pub fn run_cli(&self, arguments: &[&str]) -> String {
+        let output = self.cli(arguments);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "locum {arguments:?}: {stderr}\n{}", self.log());
+        String::from_utf8(output.stdout).expect("the command line prints UTF-8")
+    }
+
+    /// Runs a command with `--json` that has to succeed.
+    pub fn json_cli(&self, arguments: &[&str]) -> Value {
+        let mut all = arguments.to_vec();
+        all.push("--json");
+        let text = self.run_cli(&all);
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("not JSON ({error}): {text}"))
+    }
+
+    /// Adds a person, and the proxy user `NAME-ci` of that person; answers with a usable PAT of it.
+    pub fn add_proxy_user_of(&self, person: &str) -> ProxyUser {
+        self.run_cli(&["person", "add", person]);
+        let username = format!("{person}-ci");
+        self.run_cli(&["proxy-user", "add", &username, "--owner", person]);
+        self.new_pat(&username)
+    }
+
+    /// Makes and confirms a PAT.
+    pub fn new_pat(&self, username: &str) -> ProxyUser {
+        let made = self.json_cli(&["pat", "add", username, "--service", "tests", "--confirm"]);
+        ProxyUser {
+            username: username.to_owned(),
+            pat: made["token"].as_str().expect("a token").to_owned(),
+            public_id: made["public_id"].as_str().expect("a public id").to_owned(),
+        }
+    }
+
+    pub fn state_of(&self, username: &str) -> String {
+        let shown = self.json_cli(&["proxy-user", "show", username]);
+        shown["state"].as_str().expect("a state").to_owned()
+    }
+
+    /// The actions of one type done to an account, newest first.
+    pub fn actions(&self, username: &str, kind: &str) -> Vec<Value> {
+        let all = self.json_cli(&["history", "--account", username, "--type", kind, "--limit", "500"]);
+        all.as_array().expect("an array").clone()
+    }
+
+    /// One GET with `Connection: close` from the loopback address.
+    pub fn get(&self, host: &str, path: &str, headers: &str) -> Answer {
+        self.get_from(Ipv4Addr::LOCALHOST.into(), host, path, headers)
+    }
+
+    /// The same from another address of the loopback network.
+    pub fn get_from(&self, source: IpAddr, host: &str, path: &str, headers: &str) -> Answer {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{headers}Connection: close\r\n\r\n");
+        self.send_from(source, request.as_bytes())
+    }
+
+    /// Sends bytes and reads until the end of the connection.
+    pub fn send(&self, bytes: &[u8]) -> Answer {
+        self.send_from(Ipv4Addr::LOCALHOST.into(), bytes)
+    }
+
+    pub fn send_from(&self, source: IpAddr, bytes: &[u8]) -> Answer {
+        let mut stream = connect_from(source, self.address);
+        stream.write_all(bytes).expect("the request is sent");
+        read_answer(&mut stream)
+    }
+}
+
+impl Drop for Locum {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// A proxy user with a usable PAT.
+#[derive(Debug, Clone)]
+pub struct ProxyUser {
+    pub username: String,
+    pub pat: String,
+    pub public_id: String,
+}
+
+impl ProxyUser {
+    /// The header line of `Authorization: Basic`.
+    pub fn basic(&self) -> String {
+        basic(&self.username, &self.pat)
+    }
+
+    pub fn bearer(&self) -> String {
+        format!("Authorization: Bearer {}\r\n", self.pat)
+    }
+
+    /// A well-formed PAT with the public id of this one and another secret.
+    pub fn guess(&self, number: u64) -> String {
+        let body = format!("locum_pat_{}{number:040}", self.public_id);
+        format!("{body}{}", checksum(&body))
+    }
+}
+
+/// The header line of `Authorization: Basic` for any name and password.
+pub fn basic(username: &str, password: &str) -> String {
+    let pair = base64::engine::general_purpose::STANDARD.encode(format!("{username}:{password}"));
+    format!("Authorization: Basic {pair}\r\n")
+}
+
+/// The checksum at the end of a token, written here a second time so that the tests do not believe
+/// the program's own.
+pub fn checksum(body: &str) -> String {
+    let mut rest = crc32fast::hash(body.as_bytes());
+    let mut digits = String::new();
+    for _ in 0..6 {
+        let digit = rest % 62;
+        let digit = match digit {
+            0..=9 => b'0' + digit as u8,
+            10..=35 => b'A' + (digit - 10) as u8,
+            _ => b'a' + (digit - 36) as u8,
+        };
+        digits.insert(0, char::from(digit));
+        rest /= 62;
+    }
+    digits
+}
+
+pub fn connect_from(source: IpAddr, to: SocketAddr) -> TcpStream {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(to), socket2::Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::new(source, 0).into()).expect("the source address is ours");
+    socket.connect(&to.into()).expect("the gateway accepts");
+    let stream: TcpStream = socket.into();
+    stream.set_nodelay(true).expect("the socket is connected");
+    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("the timeout is not zero");
+    stream
+}
+
+/// Reads one answer from a connection that the gateway closes after it.
+pub fn read_answer(stream: &mut TcpStream) -> Answer {
+    let mut bytes = Vec::new();
+    match stream.read_to_end(&mut bytes) {
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset && !bytes.is_empty() => {}
+        Err(error) => panic!("the answer could not be read: {error}; so far: {}", String::from_utf8_lossy(&bytes)),
+    }
+    parse_answer(&bytes)
+}
+
+pub fn parse_answer(bytes: &[u8]) -> Answer {
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+    let chunked = head.lines().any(|line| line.to_ascii_lowercase().starts_with("transfer-encoding: chunked"));
+    let body = if chunked { unchunked(body) } else { body.to_owned() };
+    Answer { status, head: head.to_owned(), body }
+}
+
+fn unchunked(mut rest: &str) -> String {
+    let mut body = String::new();
+    while let Some((size, after)) = rest.split_once("\r\n") {
+        let Ok(size) = usize::from_str_radix(size.trim(), 16) else { break };
+        if size == 0 || after.len() < size {
+            break;
+        }
+        body.push_str(&after[..size]);
+        rest = after[size..].strip_prefix("\r\n").unwrap_or("");
+    }
+    body
+}
+
+fn serving(line: &str) -> Option<SocketAddr> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    if line["message"] != "serving" {
+        return None;
+    }
+    line["listen"].as_str()?.parse().ok()
+}
+
+pub fn binary() -> &'static str {
+    env!("CARGO_BIN_EXE_locum")
+}
