@@ -32,6 +32,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod cluster;
 pub mod directory;
 pub mod history;
 pub mod server;
