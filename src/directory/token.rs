@@ -12,6 +12,8 @@ const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn
 const PUBLIC_LENGTH: usize = 12;
 const SECRET_LENGTH: usize = 40;
 const CHECKSUM_LENGTH: usize = 6;
+const PREFIX_LENGTH: usize = 16;
+const MARKER_LENGTH: usize = "locum_scim_".len();
 const TAIL_LENGTH: usize = PUBLIC_LENGTH + SECRET_LENGTH + CHECKSUM_LENGTH;
 
 /// What a token is for; its marker stands in the token.
@@ -81,10 +83,13 @@ pub enum TokenError {
 }
 
 impl Token {
+    /// The longest text that can be a token, in bytes: the longest prefix, `_`, the longest marker, the tail.
+    pub const MAX_LENGTH: usize = PREFIX_LENGTH + 1 + MARKER_LENGTH + TAIL_LENGTH;
+
     /// Makes a token of `kind`, with the installation's `prefix` (`""` for none), from a source of
     /// random bytes. Each character is drawn by rejection, so that all 62 are equally likely.
     pub fn generate(kind: TokenKind, prefix: &str, mut random: impl FnMut(&mut [u8])) -> Self {
-        let mut text = Zeroizing::new(String::with_capacity(prefix.len() + 1 + 11 + TAIL_LENGTH));
+        let mut text = Zeroizing::new(String::with_capacity(prefix.len() + 1 + MARKER_LENGTH + TAIL_LENGTH));
         if !prefix.is_empty() {
             text.push_str(prefix);
             text.push('_');
@@ -101,7 +106,7 @@ impl Token {
         let public_id = PublicId::parse(&text[start..start + PUBLIC_LENGTH])
             .expect("twelve characters of the alphabet were just written there");
         let checksum = checksum(text.as_bytes());
-        text.push_str(&checksum);
+        text.extend(checksum.map(char::from));
         Self { text, kind, public_id }
     }
 
@@ -116,17 +121,26 @@ impl Token {
     /// # Errors
     /// When the shape or the checksum is wrong.
     pub fn parse(text: &str, prefix: &str) -> Result<Self, TokenError> {
+        let (kind, public_id) = Self::inspect(text, prefix)?;
+        Ok(Self { text: Zeroizing::new(text.to_owned()), kind, public_id })
+    }
+
+    /// Says what a text is without keeping it: the judgement of [`Token::parse`] with nothing allocated,
+    /// for the way of a request that is already known.
+    ///
+    /// # Errors
+    /// When the shape or the checksum is wrong.
+    pub fn inspect(text: &str, prefix: &str) -> Result<(TokenKind, PublicId), TokenError> {
         let (kind, found_prefix, tail) = marker_of(text).ok_or(TokenError::Shape)?;
         if found_prefix != prefix || tail.len() != TAIL_LENGTH || !tail.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return Err(TokenError::Shape);
         }
         let (body, given) = text.split_at(text.len() - CHECKSUM_LENGTH);
-        let agrees: bool = checksum(body.as_bytes()).as_bytes().ct_eq(given.as_bytes()).into();
+        let agrees: bool = checksum(body.as_bytes()).ct_eq(given.as_bytes()).into();
         if !agrees {
             return Err(TokenError::Checksum);
         }
-        let public_id = PublicId::parse(&tail[..PUBLIC_LENGTH]).ok_or(TokenError::Shape)?;
-        Ok(Self { text: Zeroizing::new(text.to_owned()), kind, public_id })
+        Ok((kind, PublicId::parse(&tail[..PUBLIC_LENGTH]).ok_or(TokenError::Shape)?))
     }
 
     pub const fn kind(&self) -> TokenKind {
@@ -149,31 +163,33 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Splits a text at the marker of its kind: kind, prefix without its underscore, what follows.
+/// Splits a text at the marker of its kind: kind, prefix without its underscore, what follows. Looks no
+/// further than where a marker can stand, so that another's long token costs nothing.
 fn marker_of(text: &str) -> Option<(TokenKind, &str, &str)> {
+    let start = &text[..text.floor_char_boundary(PREFIX_LENGTH + 1 + MARKER_LENGTH)];
     TokenKind::ALL.into_iter().find_map(|kind| {
-        let (before, tail) = text.split_once(kind.marker())?;
-        let prefix = match before {
+        let at = start.find(kind.marker())?;
+        let prefix = match &text[..at] {
             "" => "",
-            _ => before.strip_suffix('_').filter(|prefix| is_prefix(prefix))?,
+            before => before.strip_suffix('_').filter(|prefix| is_prefix(prefix))?,
         };
-        Some((kind, prefix, tail))
+        Some((kind, prefix, &text[at + kind.marker().len()..]))
     })
 }
 
 /// Whether a text can be an installation's prefix: 2–16 of `a-z 0-9`.
 pub fn is_prefix(text: &str) -> bool {
-    (2..=16).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+    (2..=PREFIX_LENGTH).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
 }
 
-fn checksum(body: &[u8]) -> String {
+fn checksum(body: &[u8]) -> [u8; CHECKSUM_LENGTH] {
     let mut rest = crc32fast::hash(body);
     let mut digits = [b'0'; CHECKSUM_LENGTH];
     for digit in digits.iter_mut().rev() {
         *digit = ALPHABET[(rest % 62) as usize];
         rest /= 62;
     }
-    digits.iter().copied().map(char::from).collect()
+    digits
 }
 
 #[cfg(test)]
