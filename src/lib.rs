@@ -30,6 +30,8 @@
 //! `config` knows only the settings of the rooms; `server` and `cli` know everything. Every room may
 //! use `telemetry`.
 
+pub mod authn;
+pub mod authz;
 pub mod clock;
 pub mod config;
 pub mod cluster;

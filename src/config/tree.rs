@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use toml::de::{DeInteger, DeTable, DeValue};
 
-use super::conform::dotted;
 use super::problems::Place;
 
 /// Purposefully without `Debug`: a value may be a secret.
@@ -130,8 +129,8 @@ impl<'tree> At<'tree> {
 
     pub(super) fn key(&self, key: &str) -> Self {
         let entry = self.table.and_then(|table| table.entries.get(key));
-        let key_place = entry.map(|entry| entry.key.clone());
-        self.below(entry.map(|entry| &entry.node), key_place, dotted(&self.name, key))
+        let name = if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) };
+        self.below(entry.map(|entry| &entry.node), entry.map(|entry| entry.key.clone()), name)
     }
 
     pub(super) fn item(&self, index: usize) -> Self {

@@ -1,0 +1,162 @@
+//! What the data plane holds of authentication: it reads, remembers, asks, and never touches a store.
+//!
+//! A refusal leaves on a fixed grid counted from the moment its request was taken up (L4, decision 21):
+//! the work behind it is the same for every class, and what little differs vanishes between two ticks.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::digest::{Digest, DigestKey};
+use super::presented::{Accepts, Presentation, Presented, present};
+use super::proven::Proven;
+use super::sources::{Sources, ThrottleSettings};
+use super::verdict::{RefusalReason, Source, Verdict};
+use super::verified::Verified;
+use crate::clock::Timestamp;
+
+/// How this room behaves.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What stands before the marker in this installation's tokens; empty for nothing.
+    pub token_prefix: String,
+    /// How many proven credentials are remembered at most.
+    pub remembered: usize,
+    /// How many questions may wait for the control runtime; one more is answered `Unavailable`.
+    pub queue: usize,
+    /// How many credentials are judged at the same time.
+    pub parallel: usize,
+    /// How long an answer may take; after that it is `Unavailable`.
+    pub timeout: Duration,
+    /// The grid on which refusals leave, counted from the start of their request.
+    pub refusal_quantum: Duration,
+    pub throttle: ThrottleSettings,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            token_prefix: String::new(),
+            remembered: 100_000,
+            queue: 4096,
+            parallel: 64,
+            timeout: Duration::from_secs(2),
+            refusal_quantum: Duration::from_millis(5),
+            throttle: ThrottleSettings::default(),
+        }
+    }
+}
+
+/// The handle of the data plane. Cheap to clone; all clones share one memory.
+#[derive(Debug, Clone)]
+pub struct Authn(Arc<Shared>);
+
+/// What both sides share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) settings: Settings,
+    pub(super) key: DigestKey,
+    pub(super) verified: Verified,
+    pub(super) sources: Sources,
+    questions: mpsc::Sender<Question>,
+}
+
+/// One credential to be judged.
+#[derive(Debug)]
+pub(super) struct Question {
+    pub(super) presented: Presented,
+    /// `None` for what can never be proven.
+    pub(super) digest: Option<Digest>,
+    pub(super) source: Source,
+    pub(super) answer: oneshot::Sender<Verdict>,
+}
+
+/// Makes the handle and the end at which its questions arrive. `random` is drawn from once, for the key
+/// under which proven credentials are remembered.
+pub(super) fn open(settings: Settings, random: &mut dyn FnMut(&mut [u8])) -> (Authn, mpsc::Receiver<Question>) {
+    let (questions, arriving) = mpsc::channel(settings.queue);
+    let shared = Shared {
+        key: DigestKey::generate(random),
+        verified: Verified::new(settings.remembered),
+        sources: Sources::new(settings.throttle),
+        questions,
+        settings,
+    };
+    (Authn(Arc::new(shared)), arriving)
+}
+
+impl Authn {
+    /// Reads what the head of a request presents for the schemes that its route accepts.
+    pub fn identify(&self, headers: &HeaderMap, accepts: &Accepts) -> Presentation {
+        present(headers, accepts, &self.0.settings.token_prefix)
+    }
+
+    /// The account behind a credential that this node has proven before and that still holds, at once:
+    /// no lock, no message, nothing allocated.
+    pub fn recall(&self, presented: &Presented, address: Option<IpAddr>, now: Timestamp) -> Option<Arc<Proven>> {
+        let digest = self.0.key.digest(presented)?;
+        self.0.verified.recall(&digest, address, now)
+    }
+
+    /// How long a source has to wait, when it has failed too often; for credentials that
+    /// [`Authn::recall`] does not know (L8).
+    pub fn exhausted(&self, address: Option<IpAddr>) -> Option<Duration> {
+        self.0.sources.exhausted(address)
+    }
+
+    /// Judges a credential on the control runtime. The future may be dropped; the judgement then goes on,
+    /// so that hanging up does not undo a failure.
+    pub fn judge(&self, presented: Presented, source: Source) -> impl Future<Output = Verdict> + Send + 'static {
+        let shared = Arc::clone(&self.0);
+        async move {
+            let started = Instant::now();
+            if let Some(wait) = shared.sources.exhausted(source.address) {
+                return Verdict::Throttled(wait);
+            }
+            if let Some(reason) = ends_at_the_checksum(&presented) {
+                shared.sources.charge(source.address);
+                return Verdict::Refused(reason);
+            }
+            let verdict = shared.ask(presented, source).await;
+            if let Verdict::Refused(_) = verdict {
+                tokio::time::sleep_until(next_tick(started, shared.settings.refusal_quantum)).await;
+            }
+            verdict
+        }
+    }
+}
+
+impl Shared {
+    async fn ask(&self, presented: Presented, source: Source) -> Verdict {
+        let (answer, answered) = oneshot::channel();
+        let digest = self.key.digest(&presented);
+        if self.questions.try_send(Question { presented, digest, source, answer }).is_err() {
+            metrics::counter!("locum_judgements_unavailable_total", "why" => "queue").increment(1);
+            return Verdict::Unavailable;
+        }
+        match tokio::time::timeout(self.settings.timeout, answered).await {
+            Ok(Ok(verdict)) => verdict,
+            Ok(Err(_)) | Err(_) => {
+                metrics::counter!("locum_judgements_unavailable_total", "why" => "timeout").increment(1);
+                Verdict::Unavailable
+            }
+        }
+    }
+}
+
+/// What names nobody is refused without a look-up: its checksum told enough (T5, decision 21).
+fn ends_at_the_checksum(presented: &Presented) -> Option<RefusalReason> {
+    if presented.names_somebody() { None } else { presented.public_id().err().map(RefusalReason::Malformed) }
+}
+
+/// The first tick of the grid after now, counted from `started`.
+fn next_tick(started: Instant, quantum: Duration) -> Instant {
+    let quantum_nanos = quantum.as_nanos().max(1);
+    let ticks = started.elapsed().as_nanos() / quantum_nanos + 1;
+    let nanos = u64::try_from(ticks.saturating_mul(quantum_nanos)).unwrap_or(u64::MAX);
+    started + Duration::from_nanos(nanos)
+}

@@ -1,0 +1,75 @@
+//! A proven credential: who it is, and for how long and from where that holds.
+//!
+//! It is an answer that was right when it was given, and it carries what it takes to see, with a few
+//! loads and no lock, whether it still is: expiry at the instant, the token's networks, the stamp of
+//! its account and owner, and whether a failure is on record that a success has to clear first.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::cluster::Stamp;
+use crate::directory::{AccountId, Kind, Life, PublicId, Restrictions, Username};
+
+/// An account that has authenticated with one of its tokens.
+#[derive(Debug)]
+pub struct Proven {
+    pub account: AccountId,
+    pub username: Username,
+    pub kind: Kind,
+    /// The person that the proxy user belongs to.
+    pub owner: Option<(AccountId, Username)>,
+    pub life: Life,
+    pub pat: PublicId,
+    /// The service or process that the token was made for.
+    pub service: String,
+    /// Invalid *at* this instant (T10).
+    pub expires_at: Timestamp,
+    pub restrictions: Restrictions,
+    /// Holds as long as nothing changed for the account or its owner since they were read (R2).
+    pub stamp: Stamp,
+    pub(super) last_used: LastUsed,
+}
+
+impl Proven {
+    /// Whether it still holds for a request from `address` at `now`, with nothing on record that a
+    /// success would have to clear first (L3).
+    #[inline]
+    pub fn holds(&self, address: Option<IpAddr>, now: Timestamp) -> bool {
+        self.stamp.holds()
+            && now < self.expires_at
+            && self.stamp.subject().streak() == 0
+            && self.restrictions.allow_source(address)
+    }
+}
+
+/// When a credential was last used, to the half minute: exact enough for a list of tokens, and rare
+/// enough that threads which serve do not write into each other's memory.
+#[derive(Debug)]
+pub(super) struct LastUsed {
+    seen: AtomicI64,
+    written: AtomicI64,
+}
+
+impl LastUsed {
+    const EXACTNESS: Duration = Duration::from_secs(30);
+
+    pub(super) const fn at(now: Timestamp) -> Self {
+        Self { seen: AtomicI64::new(now.as_millis()), written: AtomicI64::new(i64::MIN) }
+    }
+
+    #[inline]
+    pub(super) fn touch(&self, now: Timestamp) {
+        let seen = Timestamp::from_millis(self.seen.load(Ordering::Relaxed));
+        if now.since(seen) >= Self::EXACTNESS {
+            self.seen.store(now.as_millis(), Ordering::Relaxed);
+        }
+    }
+
+    /// What has to be written down, once.
+    pub(super) fn take(&self) -> Option<Timestamp> {
+        let seen = self.seen.load(Ordering::Relaxed);
+        (self.written.swap(seen, Ordering::Relaxed) != seen).then(|| Timestamp::from_millis(seen))
+    }
+}

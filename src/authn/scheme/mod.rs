@@ -1,0 +1,54 @@
+//! The schemes: who claims which `Authorization`, with three outcomes each.
+//!
+//! A scheme was *absent*, or what is there is *not its own*, or it *claims* what is there, well formed
+//! or not. "Claimed and malformed" is not "absent": a request that tried to authenticate and failed is
+//! refused, also on a public route, and never falls through to the next scheme or to the app (G2).
+
+pub mod basic;
+pub mod bearer;
+
+use super::Presented;
+
+/// A scheme that a route can accept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// `Authorization: Basic base64(username:token)`, RFC 7617.
+    Basic,
+    /// `Authorization: Bearer token`, RFC 6750.
+    Bearer,
+}
+
+impl Scheme {
+    pub const fn slug(self) -> &'static str {
+        match self {
+            Self::Basic => "basic",
+            Self::Bearer => "bearer",
+        }
+    }
+}
+
+/// What one scheme says to one `Authorization`.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box would be an allocation on the way of every request")]
+pub enum Claim {
+    /// The header carries another scheme.
+    Absent,
+    /// The header carries this scheme, but what is in it belongs to the app.
+    NotMine,
+    /// Ours, well formed or not.
+    Claimed(Presented),
+}
+
+/// Splits a header's value into its scheme and what follows (RFC 9110 §11.4); the scheme's name knows no
+/// case.
+pub(super) fn credentials_of<'a>(value: &'a [u8], scheme: &str) -> Option<&'a [u8]> {
+    let (name, rest) = value.split_at_checked(scheme.len())?;
+    if !name.eq_ignore_ascii_case(scheme.as_bytes()) {
+        return None;
+    }
+    match rest {
+        [] => Some(rest),
+        [b' ', ..] => Some(rest.trim_ascii()),
+        _ => None,
+    }
+}
