@@ -29,8 +29,7 @@ impl Path {
     }
 
     fn key(&self, name: &str) -> Self {
-        let dotted = if self.dotted.is_empty() { name.to_owned() } else { format!("{}.{name}", self.dotted) };
-        Self { dotted, item: false }
+        Self { dotted: dotted(&self.dotted, name), item: false }
     }
 
     fn items(&self) -> Self {
@@ -159,6 +158,13 @@ fn home_of(name: &str) -> Option<(&'static str, &'static str)> {
     });
     let home = homes.next()?;
     homes.next().is_none().then_some(home)
+}
+
+/// `path.key` as it would be written in the file, on one line.
+pub(super) fn dotted(path: &str, key: &str) -> String {
+    let bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    let key = if bare { key.to_owned() } else { format!("{key:?}") };
+    if path.is_empty() { key } else { format!("{path}.{key}") }
 }
 
 /// Between backticks, on one line, and not longer than a line bears.

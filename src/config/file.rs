@@ -27,10 +27,16 @@ pub(crate) struct File {
     /// When failed attempts make an account inactive.
     pub(crate) lockout: LockoutTable,
     /// How many failed attempts one source address has.
+    ///
+    /// Only failures are charged, by IPv4 address or IPv6 /64. A caller whose token this gateway has already seen to be
+    /// good passes even then.
     pub(crate) throttle: ThrottleTable,
     /// Personal access tokens.
     pub(crate) pats: PatsTable,
     /// The keys that Locum needs beside its store. `locum init` makes them.
+    ///
+    /// Keep copies of both somewhere else than the backup of the store: the backup is worthless to a thief without
+    /// them, and to you as well.
     pub(crate) secrets: SecretsTable,
     /// What the gateway writes about itself.
     pub(crate) log: LogTable,
@@ -128,9 +134,6 @@ pub enum Counts {
 }
 
 /// How many failed attempts one source address has.
-///
-/// Only failures are charged, by IPv4 address or IPv6 /64. A caller whose token this gateway has already
-/// seen to be good passes even then.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ThrottleTable {
@@ -156,9 +159,6 @@ pub(crate) struct PatsTable {
 }
 
 /// The keys that Locum needs beside its store. `locum init` makes them.
-///
-/// Keep copies of both somewhere else than the backup of the store: the backup is worthless to a thief
-/// without them, and to you as well.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct SecretsTable {

@@ -8,7 +8,7 @@
 
 use std::ffi::OsString;
 
-use super::conform::quoted;
+use super::conform::{dotted, quoted};
 use super::nearest::nearest;
 use super::problems::{Place, Problem};
 use super::shape::Shape;
@@ -84,7 +84,7 @@ fn read<'k>(name: &str, value: OsString, known: &'k [Variable]) -> Result<(&'k V
     let Ok(value) = value.into_string() else {
         return Err(problem("the value is not UTF-8".to_owned()));
     };
-    let path = || variable.path.join(".");
+    let path = || variable.path.iter().fold(String::new(), |path, key| dotted(&path, key));
     let read = match variable.shape {
         Shape::Text | Shape::Choice(_) => Some(Value::Text(value.clone())),
         Shape::Integer { .. } => value.parse().ok().map(Value::Integer),

@@ -96,7 +96,7 @@ impl Problems {
     /// `file:line:column`, or the name of the variable.
     fn place_of(&self, problem: &Problem) -> String {
         match &problem.place {
-            Place::Variable(name) => name.clone(),
+            Place::Variable(name) => name.escape_debug().to_string(),
             Place::Text(range) => {
                 let (line, column) = self.source.line_and_column(range.start);
                 format!("{}:{line}:{column}", self.source.name())
@@ -155,7 +155,7 @@ impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.problem.place {
             Place::Text(_) => f.write_str(&self.problem.wrong),
-            Place::Variable(name) => write!(f, "{name}: {}", self.problem.wrong),
+            Place::Variable(name) => write!(f, "{}: {}", name.escape_debug(), self.problem.wrong),
         }
     }
 }

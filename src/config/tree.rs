@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use toml::de::{DeInteger, DeTable, DeValue};
 
+use super::conform::dotted;
 use super::problems::Place;
 
 /// Purposefully without `Debug`: a value may be a secret.
@@ -129,8 +130,8 @@ impl<'tree> At<'tree> {
 
     pub(super) fn key(&self, key: &str) -> Self {
         let entry = self.table.and_then(|table| table.entries.get(key));
-        let name = if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) };
-        self.below(entry.map(|entry| &entry.node), entry.map(|entry| entry.key.clone()), name)
+        let key_place = entry.map(|entry| entry.key.clone());
+        self.below(entry.map(|entry| &entry.node), key_place, dotted(&self.name, key))
     }
 
     pub(super) fn item(&self, index: usize) -> Self {

@@ -137,19 +137,23 @@ fn consistent(table: &RouteTable, at: &At<'_>, findings: &mut Findings) -> bool 
 
 /// No two routes may claim the same path and method: which of them decided would be a matter of chance.
 fn distinct(routes: &[RouteSettings], at: &At<'_>, findings: &mut Findings) {
+    let nameless = |path: &str| -> String {
+        let segments = path.split('/').map(|segment| if segment.starts_with('{') { "{}" } else { segment });
+        segments.collect::<Vec<_>>().join("/")
+    };
     let mut claimed: HashMap<(String, Option<&Method>), usize> = HashMap::new();
     for (index, route) in routes.iter().enumerate() {
         let methods: Vec<Option<&Method>> =
             if route.methods.is_empty() { vec![None] } else { route.methods.iter().map(Some).collect() };
         for method in methods {
-            let Some(first) = claimed.insert((route.path.clone(), method), index) else {
+            let Some(first) = claimed.insert((nameless(&route.path), method), index) else {
                 continue;
             };
             let what = method.map_or_else(|| "every method".to_owned(), |method| format!("`{method}`"));
             let wrong = if first == index {
                 format!("the route names {what} twice")
             } else {
-                format!("another route has the path `{}` and {what} too", route.path)
+                format!("another route claims the path `{}` and {what} too", route.path)
             };
             let advice = "leave one out, or give them different `methods`";
             findings.add(Problem::at(at.item(index).key("path").place(), wrong).instead(advice));

@@ -5,6 +5,7 @@
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Findings, Surroundings};
+use crate::config::conform::quoted;
 use crate::config::file::{RedisTable, StoreTable};
 use crate::config::problems::Problem;
 use crate::config::settings::{RedisSettings, StoreSettings};
@@ -100,7 +101,7 @@ fn given<'tree>(
     match (around.read_secret)(&path) {
         Ok(text) => Some((Some(text.trim().into()), file_at)),
         Err(error) => {
-            let wrong = format!("`{}`: `{}` cannot be read: {error}", file_at.name(), path.display());
+            let wrong = format!("`{}`: {} cannot be read: {error}", file_at.name(), quoted(&path.to_string_lossy()));
             findings.add(Problem::at(file_at.place(), wrong).instead("give a file that Locum may read"));
             None
         }

@@ -1,0 +1,180 @@
+//! Apps and their routes: what each may say, and what two of them cannot both claim.
+
+use locum::directory::{Permission, RoleName};
+
+use super::*;
+
+/// C1: one table is enough, and everything else has its default.
+#[test]
+fn an_app_and_a_route_are_a_whole_configuration() {
+    let settings = read(APP);
+    assert_eq!(settings.server.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(settings.admin.socket, Path::new("/etc/locum/locum.sock"));
+    assert!(matches!(settings.store, StoreSettings::Sqlite(path) if path == Path::new("/etc/locum/locum.db")));
+    assert!(settings.redis.is_none());
+    assert_eq!(settings.lockout.threshold, 5);
+    assert_eq!(settings.pats.longest_life.as_secs(), 365 * 86_400);
+    let app = &settings.apps[0];
+    assert_eq!((app.name.as_str(), app.path_prefix.as_str(), app.headers), ("wiki", "/", HeaderPreset::Locum));
+    assert_eq!(app.upstreams[0].to_string(), "http://127.0.0.1:3000");
+    assert_eq!(app.routes.len(), 1);
+}
+
+/// A gateway without an app would refuse everything: it says so instead of starting.
+#[test]
+fn serving_needs_an_app_and_an_app_needs_a_route() {
+    assert_eq!(
+        wrong(""),
+        "locum.toml:1:1: there is no app to serve; add `[apps.NAME]` with its `upstreams`, and `[[apps.NAME.routes]]`"
+    );
+    assert_eq!(
+        wrong("[apps.wiki]"),
+        "locum.toml:1:7: `apps.wiki` has no route, so every request to it would be refused; add \
+         `[[apps.wiki.routes]]` with a path, such as `path = \"/*\"`"
+    );
+    assert_eq!(
+        wrong("[apps.wiki]\n[[apps.wiki.routes]]\npublic = true"),
+        "locum.toml:2:1: `path` is missing in `[[apps.wiki.routes]]`; give a string, between quotes"
+    );
+    let source = Source::new("locum.toml", "");
+    let administer = config::read(source, Path::new("/"), [], Purpose::Administer, &secret_file);
+    assert!(administer.is_ok_and(|settings| settings.apps.is_empty()));
+}
+
+#[test]
+fn an_apps_name_keeps_to_its_letters() {
+    for name in ["Wiki", "1wiki", "\"wi ki\"", "wi_ki", "a23456789012345678901234567890123"] {
+        let problem = wrong(&format!("[apps.{name}]\nroutes = [{{ path = \"/*\" }}]"));
+        assert!(problem.contains("cannot name an app: use a letter, then up to 31 of `a-z 0-9 -`"), "{problem}");
+    }
+}
+
+/// G4: which app answers is never a matter of chance.
+#[test]
+fn two_apps_cannot_claim_the_same_host_and_prefix() {
+    let second = |keys: &str| {
+        let route = "[[apps.notes.routes]]\npath = \"/*\"";
+        format!("{APP}[apps.notes]\n{keys}\n{route}")
+    };
+    assert_eq!(
+        wrong(&second("")),
+        "locum.toml:1:7: app `wiki` claims every host with the prefix `/`, as app `notes` does; give them different \
+         `hosts`, or a different `path_prefix`"
+    );
+    assert_eq!(
+        wrong_in_an_app("hosts = [\"a.org\", \"A.org\"]"),
+        "locum.toml:2:19: app `wiki` names `a.org` twice; leave one out"
+    );
+    assert_eq!(read(&second("path_prefix = \"/notes/\"")).apps[0].path_prefix, "/notes");
+    let hosts = &read(&second("hosts = [\"*.Example.org\"]")).apps[0].hosts;
+    assert_eq!(hosts[..], [HostPattern::Below("example.org".into())]);
+}
+
+/// G4: which route decides is never a matter of chance.
+#[test]
+fn two_routes_cannot_claim_the_same_path_and_method() {
+    let routes = |first: &str, second: &str| {
+        format!("[apps.wiki]\n[[apps.wiki.routes]]\n{first}\n[[apps.wiki.routes]]\n{second}\n")
+    };
+    assert_eq!(
+        wrong(&routes("path = \"/a/{x}\"", "path = \"/a/{y}\"")),
+        "locum.toml:5:8: another route claims the path `/a/{y}` and every method too; leave one out, or give them \
+         different `methods`"
+    );
+    assert_eq!(
+        wrong(&routes("path = \"/a\"\nmethods = [\"GET\", \"PUT\"]", "path = \"/a\"\nmethods = [\"PUT\"]")),
+        "locum.toml:6:8: another route claims the path `/a` and `PUT` too; leave one out, or give them different \
+         `methods`"
+    );
+    read(&routes("path = \"/a\"\nmethods = [\"GET\"]", "path = \"/a\"\nmethods = [\"PUT\"]"));
+    read(&routes("path = \"/a\"\nmethods = [\"GET\"]", "path = \"/a\""));
+    read(&routes("path = \"/a/{x}\"", "path = \"/a/b\""));
+}
+
+#[test]
+fn a_route_asks_for_what_can_be_had() {
+    for (keys, problem) in [
+        (
+            "public = true\nroles_any = [\"reader\"]",
+            "locum.toml:5:1: a public route asks nobody who they are, so `roles_any` cannot hold; leave out either this or \
+             `public = true`",
+        ),
+        (
+            "accept = []",
+            "locum.toml:4:10: the route accepts no credential, so nobody could pass; give `\"basic\"`, `\"bearer\"` or \
+             both, or `public = true`",
+        ),
+        (
+            "accept = [\"basic\", \"baerer\"]",
+            "locum.toml:4:20: `apps.wiki.routes.accept` cannot be `baerer`, did you mean `bearer`?",
+        ),
+        (
+            "methods = [\"GET\", \"post\"]",
+            "locum.toml:4:19: `apps.wiki.routes.methods` cannot be `post`; methods are written in capitals: give `POST`",
+        ),
+        (
+            "methods = [\"G T\"]",
+            "locum.toml:4:12: `apps.wiki.routes.methods` cannot be `G T`; give a method such as `GET`",
+        ),
+        (
+            "roles_all = [\"a b\"]",
+            "locum.toml:4:14: `a b` cannot name a role: use `NAME` or `APP/NAME`, NAME being 1 to 64 of `A-Z a-z 0-9 . _ \
+             -`",
+        ),
+        (
+            "roles_all = [\"wiki/editor\", \"notes/editor\"]",
+            "locum.toml:4:29: the role `notes/editor` belongs to the app `notes`, not to `wiki`; give a role of this app, \
+             or one of the system",
+        ),
+    ] {
+        assert_eq!(wrong_in_a_route(keys), problem);
+    }
+    let settings = read(&format!("{APP}permissions_any = [\"role:wiki/editor\", \"wiki:edit\"]"));
+    let permissions = &settings.apps[0].routes[0].permissions_any;
+    assert_eq!(
+        permissions[..],
+        [Permission::implied_by(&RoleName::parse("wiki/editor").unwrap()), Permission::parse("wiki:edit").unwrap()]
+    );
+}
+
+#[test]
+fn an_app_is_told_what_is_wrong_with_its_values() {
+    for (keys, problem) in [
+        ("upstreams = []", "`apps.wiki.upstreams` is empty; say where the app runs, as in `http://127.0.0.1:3000`"),
+        (
+            "upstreams = [\"http://127.0.0.1:8080\"]",
+            "`apps.wiki.upstreams` cannot be `http://127.0.0.1:8080`; give the address of the app: this one is the \
+             gateway's own, requests would run in a circle",
+        ),
+        (
+            "upstreams = [\"http://app/base\"]",
+            "`apps.wiki.upstreams` cannot be `http://app/base`; leave out the path: it reaches the app as the client \
+             sent it",
+        ),
+        ("path_prefix = \"wiki\"", "`apps.wiki.path_prefix` cannot be `wiki`; begin it with `/`, as in `/wiki`"),
+        (
+            "path_prefix = \"/a/../b\"",
+            "`apps.wiki.path_prefix` cannot be `/a/../b`; give plain segments, as in `/tools/wiki`: no `*`, `{}`, `%`, \
+             `?`, and none empty or of dots",
+        ),
+        ("headers = \"authelai\"", "`apps.wiki.headers` cannot be `authelai`, did you mean `authelia`?"),
+        ("set_headers = { X-User = \"{usr}\" }", "unknown placeholder `{usr}`, did you mean `{user}`?"),
+        (
+            "set_headers = { \"X User\" = \"{user}\" }",
+            "`X User` cannot name a header; use letters, digits, `-` and `_`",
+        ),
+        (
+            "set_headers = { X-User = \"{user}\", x_user = \"{user}\" }",
+            "the header `x_user` reads the same as `X-User`; leave one out: apps do not tell `-` from `_`, nor case",
+        ),
+        (
+            "set_headers = { Authorization = \"{user}\" }",
+            "the header `Authorization` belongs to HTTP and to the app; choose another, such as `X-Remote-User`",
+        ),
+        ("connect_timeout = \"0s\"", "`apps.wiki.connect_timeout` cannot be `0s`; give more than nothing"),
+    ] {
+        let line = wrong_in_an_app(keys);
+        assert_eq!(line.split_once(": ").map(|(_, problem)| problem), Some(problem), "{line}");
+        assert!(line.starts_with("locum.toml:2:"), "{line}");
+    }
+}

@@ -1,0 +1,94 @@
+//! Values of the small tables, and the files beside the configuration.
+
+use super::*;
+
+/// T2: an operator can lower the ceiling of a token's life, never raise it.
+#[test]
+fn a_token_cannot_be_given_more_than_a_year() {
+    let life = |text: &str| format!("{APP}[pats]\nlongest_life = \"{text}\"");
+    assert_eq!(read(&life("90d")).pats.longest_life.as_secs(), 90 * 86_400);
+    assert_eq!(wrong(&life("366d")), "locum.toml:5:16: `pats.longest_life` cannot be `366d`; give at most `365d`");
+    assert_eq!(wrong(&life("0d")), "locum.toml:5:16: `pats.longest_life` cannot be `0d`; give more than nothing");
+}
+
+#[test]
+fn the_small_tables_are_told_what_is_wrong_with_their_values() {
+    for (table, problem) in [
+        (
+            "[server]\nlisten = \"localhost:80\"",
+            "locum.toml:5:10: `server.listen` cannot be `localhost:80`; give an address and a port, such as \
+             `127.0.0.1:8080` or `[::1]:8080`",
+        ),
+        ("[log]\nlevel = \"inof\"", "locum.toml:5:9: `log.level` cannot be `inof`, did you mean `info`?"),
+        (
+            "[log]\nlevel = \"info,locum::gateway=loud\"",
+            "locum.toml:5:9: `log.level` cannot be `info,locum::gateway=loud`; give a level, or directives such as \
+             `info,locum::gateway=debug`",
+        ),
+        (
+            "[secrets]\npepper_file = \"\"",
+            "locum.toml:5:15: `secrets.pepper_file` names no file; give a path; a relative one starts at this file",
+        ),
+        (
+            "[secrets]\npepper_file = \"tombstone.key\"",
+            "locum.toml:4:1: `secrets.tombstone_key_file` is the same file as `secrets.pepper_file`; give each key a file \
+             of its own: the pepper is rotated, this key never is",
+        ),
+        (
+            "[redis]\non_loss = \"closed\"",
+            "locum.toml:5:1: `redis.on_loss` has no effect: there is no `redis.url`; give the URL, or leave this out",
+        ),
+        (
+            "[redis]\nurl = \"cache:6379\"",
+            "locum.toml:5:7: `redis.url` is not the URL of a Redis; give `redis://HOST:PORT`, or `rediss://HOST:PORT` for \
+             TLS",
+        ),
+        (
+            "[store]\nurl = \"sqlite::memory:\"",
+            "locum.toml:5:7: `store.url` names no file; give `sqlite:FILE`, such as `sqlite:locum.db`; a relative path \
+             starts at this file",
+        ),
+        (
+            "[store]\nurl = \"sqlite:a\"\nurl_file = \"store.url\"",
+            "locum.toml:6:1: `store.url` and `store.url_file` are both given; leave one of them out",
+        ),
+    ] {
+        assert_eq!(wrong_beside_an_app(table), problem);
+    }
+    let long = wrong_beside_an_app(&format!("[admin]\nsocket = \"{}\"", "s".repeat(100)));
+    assert!(long.starts_with("locum.toml:5:10: `admin.socket` is a path of 111 bytes"), "{long}");
+}
+
+/// C1: secrets come from files of their own, relative to the configuration's folder.
+#[test]
+fn a_url_is_read_from_its_file() {
+    let settings = read(&format!("{APP}[redis]\nurl_file = \"redis.url\"\n[store]\nurl_file = \"store.url\""));
+    let redis = settings.redis.as_ref().map(|redis| redis.url.expose_secret());
+    assert_eq!(redis, Some("redis://:hunter2@cache:6379"));
+    assert!(matches!(&settings.store, StoreSettings::Postgres(url) if url.expose_secret().ends_with("@db/locum")));
+    assert!(!format!("{settings:?}").contains("hunter2"), "secrets have no content in `Debug`");
+
+    assert_eq!(
+        wrong_beside_an_app("[redis]\nurl_file = \"gone\""),
+        "locum.toml:5:12: `redis.url_file`: `/etc/locum/gone` cannot be read: entity not found; give a file that Locum \
+         may read"
+    );
+}
+
+/// C1: the file itself may be away, or not be text.
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("locum.toml");
+    let gone = config::load(&path, [], Purpose::Serve).unwrap_err();
+    assert!(matches!(gone, LoadError::Unreadable { .. }));
+    assert!(gone.to_string().contains("locum.toml` cannot be read: "), "{gone}");
+
+    std::fs::write(&path, b"[server]\nlisten = \"\xff\"").unwrap();
+    let broken = config::load(&path, [], Purpose::Serve).unwrap_err().to_string();
+    assert!(broken.ends_with("locum.toml:2:11: the file is not UTF-8 from here on; save it as UTF-8"), "{broken}");
+
+    std::fs::write(&path, APP).unwrap();
+    let settings = config::load(&path, [], Purpose::Serve).unwrap();
+    assert_eq!(settings.secrets.pepper_file, folder.path().join("pepper"));
+}
