@@ -21,6 +21,7 @@ mod nearest;
 mod overrides;
 pub mod problems;
 mod reference;
+mod remarks;
 pub mod schema;
 pub mod settings;
 mod shape;
@@ -36,6 +37,7 @@ use std::path::{Path, PathBuf};
 
 pub use problems::{Place, Problem, Problems};
 pub use reference::reference;
+pub use remarks::{Remark, remarks};
 pub use settings::Settings;
 pub use source::Source;
 
@@ -57,6 +59,8 @@ pub enum Purpose {
 /// Why a configuration could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
+    #[error("there is no configuration `{}`; `locum init --config FILE` makes one", .0.display())]
+    Missing(PathBuf),
     #[error("the configuration `{}` cannot be read: {error}", path.display())]
     Unreadable { path: PathBuf, error: io::Error },
     #[error("{0}")]
@@ -72,7 +76,10 @@ pub fn load(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     purpose: Purpose,
 ) -> Result<Settings, LoadError> {
-    let unreadable = |error| LoadError::Unreadable { path: path.to_owned(), error };
+    let unreadable = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => LoadError::Missing(path.to_owned()),
+        _ => LoadError::Unreadable { path: path.to_owned(), error },
+    };
     let bytes = std::fs::read(path).map_err(unreadable)?;
     let folder = std::path::absolute(path).map_err(unreadable)?;
     let folder = folder.parent().unwrap_or(Path::new("/"));

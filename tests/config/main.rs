@@ -6,6 +6,7 @@ mod apps;
 mod arbitrary;
 mod environment;
 mod files;
+mod remarks;
 mod shape;
 mod tables;
 

@@ -80,9 +80,11 @@ fn a_url_is_read_from_its_file() {
 fn a_file_that_cannot_be_read_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("locum.toml");
-    let gone = config::load(&path, [], Purpose::Serve).unwrap_err();
-    assert!(matches!(gone, LoadError::Unreadable { .. }));
-    assert!(gone.to_string().contains("locum.toml` cannot be read: "), "{gone}");
+    let missing = config::load(&path, [], Purpose::Serve).unwrap_err();
+    assert!(missing.to_string().ends_with("locum.toml`; `locum init --config FILE` makes one"), "{missing}");
+
+    let unreadable = config::load(folder.path(), [], Purpose::Serve).unwrap_err();
+    assert!(matches!(unreadable, LoadError::Unreadable { .. }), "a folder is no file: {unreadable}");
 
     std::fs::write(&path, b"[server]\nlisten = \"\xff\"").unwrap();
     let broken = config::load(&path, [], Purpose::Serve).unwrap_err().to_string();

@@ -32,8 +32,8 @@ pub(super) fn server(table: &ServerTable, at: &At<'_>, findings: &mut Findings) 
     })
 }
 
-/// The longest path that fits into the address of a Unix socket on every system (`sun_path` less its NUL).
-const SOCKET_PATH_BYTES: usize = 103;
+/// The longest path that fits into the address of a Unix socket (`sun_path` less its NUL).
+const SOCKET_PATH_BYTES: usize = 107;
 
 pub(super) fn admin(
     table: &AdminTable,

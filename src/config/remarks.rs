@@ -1,0 +1,91 @@
+//! What a configuration means, in sentences, for `locum check` and the start of the log.
+//!
+//! A configuration without problems can still be a surprise. These sentences say what is in force, and warn
+//! of what is allowed but dangerous.
+
+use super::settings::{AppSettings, Counts, OnLoss, RouteSettings, Settings, StoreSettings};
+
+/// One sentence about a configuration, without a full stop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remark {
+    /// Whether an operator should think about it again.
+    pub warning: bool,
+    pub text: String,
+}
+
+fn note(text: String) -> Remark {
+    Remark { warning: false, text }
+}
+
+fn warning(text: String) -> Remark {
+    Remark { warning: true, text }
+}
+
+/// What is in force, in the order of the file.
+pub fn remarks(settings: &Settings) -> Vec<Remark> {
+    let mut remarks = vec![note(format!("listens on `{}`", settings.server.listen))];
+    let exposed = !settings.server.listen.ip().is_loopback();
+    if exposed {
+        remarks.push(warning(
+            "other machines can reach it, and it speaks plain HTTP: without TLS in front, tokens can be read on the way"
+                .to_owned(),
+        ));
+    }
+    remarks.push(note(match &settings.store {
+        StoreSettings::Sqlite(path) => format!("keeps accounts and history in `{}`", path.display()),
+        StoreSettings::Postgres(_) => "keeps accounts and history in PostgreSQL".to_owned(),
+    }));
+    remarks.push(counting(settings));
+    remarks.push(lockout(settings, exposed));
+    for app in &settings.apps {
+        remarks.push(note(app_in_words(app)));
+        let public = app.routes.iter().filter(|route| route.public);
+        remarks.extend(public.map(|route| public_route(app, route)));
+    }
+    remarks
+}
+
+fn counting(settings: &Settings) -> Remark {
+    note(match settings.redis.as_ref().map(|redis| redis.on_loss) {
+        None => "counts failed attempts in the store".to_owned(),
+        Some(OnLoss::Count) => "counts failed attempts in Redis, and in the store while Redis is away".to_owned(),
+        Some(OnLoss::Closed) => "counts failed attempts in Redis, and refuses while Redis is away".to_owned(),
+    })
+}
+
+/// L6: which mode is on, and what it means.
+fn lockout(settings: &Settings, exposed: bool) -> Remark {
+    let threshold = settings.lockout.threshold;
+    match settings.lockout.counts {
+        Counts::Guesses => note(format!(
+            "`lockout.counts` is `guesses`: {threshold} wrong secrets in a row for a token that a proxy user really has \
+             make it inactive; other failures are charged to their source alone"
+        )),
+        Counts::EveryFailure => {
+            let text = format!(
+                "`lockout.counts` is `every-failure`: {threshold} refused attempts in a row that name a proxy user make \
+                 it inactive, whoever made them"
+            );
+            if exposed {
+                warning(format!("{text}; where strangers can reach this gateway, choose `guesses`"))
+            } else {
+                note(text)
+            }
+        }
+    }
+}
+
+fn app_in_words(app: &AppSettings) -> String {
+    let hosts: Vec<String> = app.hosts.iter().map(|host| format!("`{host}`")).collect();
+    let hosts = if hosts.is_empty() { "every other host".to_owned() } else { hosts.join(", ") };
+    let upstreams: Vec<String> = app.upstreams.iter().map(|upstream| format!("`{upstream}`")).collect();
+    let (name, prefix, count) = (&app.name, &app.path_prefix, app.routes.len());
+    let plural = if count == 1 { "" } else { "s" };
+    format!("app `{name}`: {hosts} from `{prefix}` on, to {}, by {count} route{plural}", upstreams.join(", "))
+}
+
+fn public_route(app: &AppSettings, route: &RouteSettings) -> Remark {
+    let text = format!("app `{}`: `{}` is public, nobody has to prove who they are", app.name, route.path);
+    let whole = route.path.to_string() == "/*";
+    if whole { warning(format!("{text}: that is the whole app")) } else { note(text) }
+}

@@ -1,0 +1,50 @@
+//! What `locum check` says about a configuration that has no problem.
+
+use super::*;
+
+/// One line a remark, warnings marked.
+fn remarks(text: &str) -> Vec<String> {
+    let mark = |warning| if warning { "! " } else { "" };
+    config::remarks(&read(text)).iter().map(|remark| format!("{}{}", mark(remark.warning), remark.text)).collect()
+}
+
+/// L6: the mode of counting is told, with what it means.
+#[test]
+fn a_plain_configuration_is_told_in_sentences() {
+    let text = format!("{APP}[[apps.wiki.routes]]\npath = \"/public/*\"\npublic = true");
+    assert_eq!(
+        remarks(&text),
+        [
+            "listens on `127.0.0.1:8080`",
+            "keeps accounts and history in `/etc/locum/locum.db`",
+            "counts failed attempts in the store",
+            "`lockout.counts` is `every-failure`: 5 refused attempts in a row that name a proxy user make it inactive, \
+             whoever made them",
+            "app `wiki`: every other host from `/` on, to `http://127.0.0.1:3000`, by 2 routes",
+            "app `wiki`: `/public/*` is public, nobody has to prove who they are",
+        ]
+    );
+}
+
+/// L6, L7: what is allowed but dangerous is a warning.
+#[test]
+fn dangerous_choices_are_warned_of() {
+    let exposed = "[server]\nlisten = \"0.0.0.0:80\"\n[apps.wiki]\nhosts = [\"a.org\"]\n[[apps.wiki.routes]]\n\
+                   path = \"/*\"\npublic = true\n";
+    let warnings: Vec<String> = remarks(exposed).into_iter().filter(|remark| remark.starts_with('!')).collect();
+    assert_eq!(
+        warnings,
+        [
+            "! other machines can reach it, and it speaks plain HTTP: without TLS in front, tokens can be read on the way",
+            "! `lockout.counts` is `every-failure`: 5 refused attempts in a row that name a proxy user make it inactive, \
+             whoever made them; where strangers can reach this gateway, choose `guesses`",
+            "! app `wiki`: `/*` is public, nobody has to prove who they are: that is the whole app",
+        ]
+    );
+    let guesses = remarks(&format!(
+        "{exposed}[lockout]\ncounts = \"guesses\"\n[redis]\nurl = \"redis://h\"\n\
+                                    on_loss = \"closed\""
+    ));
+    assert!(guesses.contains(&"counts failed attempts in Redis, and refuses while Redis is away".to_owned()));
+    assert!(guesses.iter().any(|remark| remark.starts_with("`lockout.counts` is `guesses`: 5 wrong secrets")));
+}
