@@ -16,6 +16,7 @@ pub use super::file::{AcceptedScheme, Counts, HeaderPreset, Identity, OnLoss};
 pub use super::host::HostPattern;
 pub use super::template::{Piece, Placeholder, Template};
 pub use super::upstream::Upstream;
+use crate::authn::{self, ThrottleSettings};
 use crate::directory::{AppName, Permission, RoleName};
 use crate::telemetry::log;
 
@@ -28,12 +29,24 @@ pub struct Settings {
     /// `None` without Redis: then the store counts.
     pub redis: Option<RedisSettings>,
     pub lockout: LockoutSettings,
+    /// The budget of failures of one source (L8).
     pub throttle: ThrottleSettings,
     pub pats: PatsSettings,
     pub secrets: SecretsSettings,
     pub log: log::Settings,
     /// By name, in its order. Not empty where [`super::Purpose::Serve`] was asked for.
     pub apps: Vec<AppSettings>,
+}
+
+impl Settings {
+    /// What [`authn`] is built with.
+    pub fn authn(&self) -> authn::Settings {
+        authn::Settings {
+            token_prefix: self.pats.prefix.clone(),
+            throttle: self.throttle,
+            ..authn::Settings::default()
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -73,13 +86,6 @@ pub struct LockoutSettings {
     pub threshold: u32,
     /// L6.
     pub counts: Counts,
-}
-
-/// The budget of failures of one source (L8).
-#[derive(Debug, Clone)]
-pub struct ThrottleSettings {
-    pub burst: NonZeroU32,
-    pub per_second: NonZeroU32,
 }
 
 #[derive(Debug, Clone)]

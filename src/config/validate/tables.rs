@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
 use super::{Findings, Surroundings};
+use crate::authn::ThrottleSettings;
 use crate::config::conform::quoted;
 use crate::config::duration;
 use crate::config::file::{
@@ -11,9 +12,7 @@ use crate::config::file::{
 };
 use crate::config::nearest::{listed, nearest};
 use crate::config::problems::Problem;
-use crate::config::settings::{
-    AdminSettings, LockoutSettings, PatsSettings, SecretsSettings, ServerSettings, ThrottleSettings,
-};
+use crate::config::settings::{AdminSettings, LockoutSettings, PatsSettings, SecretsSettings, ServerSettings};
 use crate::config::tree::At;
 use crate::directory::{pat, token};
 use crate::telemetry::log;
