@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use aws_lc_rs::digest;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -49,6 +50,30 @@ impl PublicId {
         bytes.iter().all(u8::is_ascii_alphanumeric).then_some(Self(bytes))
     }
 
+    /// A new public id from a source of random bytes.
+    pub fn draw(random: impl FnMut(&mut [u8])) -> Self {
+        let mut text = Zeroizing::new(String::with_capacity(PUBLIC_LENGTH));
+        draw_characters(&mut text, PUBLIC_LENGTH, random);
+        Self::parse(&text).expect("twelve characters of the alphabet were just drawn")
+    }
+
+    /// The public id that follows from `parts`, always the same one: for a request that may be
+    /// repeated, and has to find what it made the first time (T3). Says nothing of the parts.
+    pub fn derived(parts: &[Vec<u8>]) -> Self {
+        let mut context = digest::Context::new(&digest::SHA512);
+        context.update(b"locum public id 1");
+        for part in parts {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        let digest = context.finish();
+        let mut characters = [b'0'; PUBLIC_LENGTH];
+        for (character, pair) in characters.iter_mut().zip(digest.as_ref().chunks_exact(2)) {
+            *character = ALPHABET[usize::from(u16::from_be_bytes([pair[0], pair[1]])) % ALPHABET.len()];
+        }
+        Self(characters)
+    }
+
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("a public id is ASCII letters and digits by construction")
     }
@@ -87,24 +112,22 @@ impl Token {
     pub const MAX_LENGTH: usize = PREFIX_LENGTH + 1 + MARKER_LENGTH + TAIL_LENGTH;
 
     /// Makes a token of `kind`, with the installation's `prefix` (`""` for none), from a source of
-    /// random bytes. Each character is drawn by rejection, so that all 62 are equally likely.
+    /// random bytes.
     pub fn generate(kind: TokenKind, prefix: &str, mut random: impl FnMut(&mut [u8])) -> Self {
+        let public_id = PublicId::draw(&mut random);
+        Self::with_public_id(kind, prefix, public_id, random)
+    }
+
+    /// Makes a token that has this public id.
+    pub fn with_public_id(kind: TokenKind, prefix: &str, public_id: PublicId, random: impl FnMut(&mut [u8])) -> Self {
         let mut text = Zeroizing::new(String::with_capacity(prefix.len() + 1 + MARKER_LENGTH + TAIL_LENGTH));
         if !prefix.is_empty() {
             text.push_str(prefix);
             text.push('_');
         }
         text.push_str(kind.marker());
-        let start = text.len();
-        let mut pool = Zeroizing::new([0_u8; 64]);
-        while text.len() < start + PUBLIC_LENGTH + SECRET_LENGTH {
-            random(pool.as_mut_slice());
-            let wanted = start + PUBLIC_LENGTH + SECRET_LENGTH - text.len();
-            let digits = pool.iter().map(|byte| byte >> 2).filter(|digit| *digit < 62);
-            text.extend(digits.take(wanted).map(|digit| char::from(ALPHABET[usize::from(digit)])));
-        }
-        let public_id = PublicId::parse(&text[start..start + PUBLIC_LENGTH])
-            .expect("twelve characters of the alphabet were just written there");
+        text.push_str(public_id.as_str());
+        draw_characters(&mut text, SECRET_LENGTH, random);
         let checksum = checksum(text.as_bytes());
         text.extend(checksum.map(char::from));
         Self { text, kind, public_id }
@@ -182,6 +205,19 @@ pub fn is_prefix(text: &str) -> bool {
     (2..=PREFIX_LENGTH).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
 }
 
+/// Appends `count` characters, each drawn by rejection, so that all 62 are equally likely. The text has
+/// to have room for them: it would leave a copy behind when it grows.
+fn draw_characters(text: &mut String, count: usize, mut random: impl FnMut(&mut [u8])) {
+    let end = text.len() + count;
+    let mut pool = Zeroizing::new([0_u8; 64]);
+    while text.len() < end {
+        random(pool.as_mut_slice());
+        let wanted = end - text.len();
+        let digits = pool.iter().map(|byte| byte >> 2).filter(|digit| *digit < 62);
+        text.extend(digits.take(wanted).map(|digit| char::from(ALPHABET[usize::from(digit)])));
+    }
+}
+
 fn checksum(body: &[u8]) -> [u8; CHECKSUM_LENGTH] {
     let mut rest = crc32fast::hash(body);
     let mut digits = [b'0'; CHECKSUM_LENGTH];
@@ -235,6 +271,18 @@ mod tests {
         assert_eq!(Token::parse(token.expose(), "").unwrap_err(), TokenError::Shape);
         assert!(!Token::claims("ghp_0123456789"));
         assert!(!Token::claims("BAD!locum_pat_x"));
+    }
+
+    /// T3: the same parts always come to the same id, and where one ends cannot be moved.
+    #[test]
+    fn a_derived_public_id_depends_on_each_part() {
+        let id =
+            |parts: &[&str]| PublicId::derived(&parts.iter().map(|part| part.as_bytes().to_vec()).collect::<Vec<_>>());
+        assert_eq!(id(&["host:root", "key"]), id(&["host:root", "key"]));
+        assert_ne!(id(&["host:root", "key"]), id(&["host:roo", "tkey"]));
+        assert!(PublicId::parse(id(&["a"]).as_str()).is_some());
+        let token = Token::with_public_id(TokenKind::PersonalAccess, "", id(&["a"]), counting());
+        assert_eq!(Token::parse(token.expose(), "").unwrap().public_id(), id(&["a"]));
     }
 
     /// T4
