@@ -39,3 +39,4 @@ pub mod directory;
 pub mod history;
 pub mod server;
 pub mod telemetry;
+pub mod policy;
