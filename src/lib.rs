@@ -33,10 +33,10 @@
 pub mod authn;
 pub mod authz;
 pub mod clock;
-pub mod config;
 pub mod cluster;
+pub mod config;
 pub mod directory;
 pub mod history;
+pub mod policy;
 pub mod server;
 pub mod telemetry;
-pub mod policy;

@@ -84,15 +84,8 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Self; 7] = [
-        Self::Encoding,
-        Self::NoColon,
-        Self::TooLong,
-        Self::Shape,
-        Self::Checksum,
-        Self::Kind,
-        Self::UsernameMissing,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Encoding, Self::NoColon, Self::TooLong, Self::Shape, Self::Checksum, Self::Kind, Self::UsernameMissing];
 
     pub const fn slug(self) -> &'static str {
         match self {

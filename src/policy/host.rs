@@ -9,10 +9,15 @@ use std::fmt;
 /// The longest name that the DNS can carry, in bytes.
 const LONGEST: usize = 253;
 
-/// A host name in lower case, without port and final dot: a registered name, an IPv4 address, or an
-/// IPv6 address in brackets.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HostName(Box<str>);
+/// A host that an app answers to, in lower case, without port and final dot: a registered name, an
+/// IPv4 address, or an IPv6 address in brackets.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HostName {
+    /// This name or address.
+    Exact(Box<str>),
+    /// `*.NAME`: every name below this one, at any depth, and not the name itself.
+    Below(Box<str>),
+}
 
 /// Why a text is not a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -28,32 +33,29 @@ pub enum HostError {
 }
 
 impl HostName {
-    /// Reads a host as it stands in the configuration: without a port.
+    /// Reads a host as it stands in the configuration: without a port, `*.` before it for all below it.
     ///
     /// # Errors
     /// Names the rule that the text breaks.
     pub fn parse(text: &str) -> Result<Self, HostError> {
-        let presented = PresentedHost::parse(text)?;
+        let (name, kind): (_, fn(Box<str>) -> Self) = match text.strip_prefix("*.") {
+            Some(name) => (name, Self::Below),
+            None => (text, Self::Exact),
+        };
+        let presented = PresentedHost::parse(name)?;
         if presented.has_port {
             return Err(HostError::PortGiven);
         }
-        Ok(Self(presented.name.to_ascii_lowercase().into()))
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
+        Ok(kind(presented.with_lower_case(|name| name.into())))
     }
 }
 
 impl fmt::Display for HostName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for HostName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        match self {
+            Self::Exact(name) => f.write_str(name),
+            Self::Below(name) => write!(f, "*.{name}"),
+        }
     }
 }
 
@@ -101,8 +103,13 @@ impl<'a> PresentedHost<'a> {
             && self.port.unwrap_or(default_port) == other.port.unwrap_or(default_port)
     }
 
-    /// Hands the name in lower case to `look_up`, without allocating.
+    /// Hands the name in its one spelling to `look_up`: lower case, and the shortest form of an IPv6
+    /// address. A name costs no allocation.
     pub(crate) fn with_lower_case<T>(&self, look_up: impl FnOnce(&str) -> T) -> T {
+        let address = self.name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+        if let Some(Ok(address)) = address.map(str::parse::<std::net::Ipv6Addr>) {
+            return look_up(&format!("[{address}]"));
+        }
         let mut buffer = [0_u8; LONGEST];
         let lower = &mut buffer[..self.name.len().min(LONGEST)];
         lower.copy_from_slice(&self.name.as_bytes()[..lower.len()]);
@@ -137,6 +144,7 @@ mod tests {
             assert_eq!(lower(text), "app.test", "{text}");
         }
         assert_eq!(lower("[::1]:8080"), "[::1]");
+        assert_eq!(lower("[0:0::1]"), "[::1]");
     }
 
     /// HO-004, HO-006
@@ -166,7 +174,9 @@ mod tests {
 
     #[test]
     fn a_configured_host_has_no_port() {
-        assert_eq!(HostName::parse("App.Test").unwrap().as_str(), "app.test");
+        assert_eq!(HostName::parse("App.Test"), Ok(HostName::Exact("app.test".into())));
+        assert_eq!(HostName::parse("*.App.Test"), Ok(HostName::Below("app.test".into())));
+        assert_eq!(HostName::parse("*.*.test"), Err(HostError::Shape));
         assert_eq!(HostName::parse("app.test:80"), Err(HostError::PortGiven));
     }
 }

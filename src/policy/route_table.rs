@@ -96,9 +96,11 @@ impl fmt::Display for TableProblem {
 #[derive(Debug)]
 pub struct RouteTable {
     apps: Vec<Entry>,
-    /// For each host that some app names: its apps and those for every host, the longest prefix first.
-    by_host: HashMap<Box<str>, Vec<usize>>,
-    /// The apps for every host, the longest prefix first.
+    /// For each host that some app names: the apps that could answer there, in the order of asking.
+    exact: HashMap<Box<str>, Vec<usize>>,
+    /// The same for every name below one that some app names.
+    below: HashMap<Box<str>, Vec<usize>>,
+    /// The apps for every host.
     elsewhere: Vec<usize>,
 }
 
@@ -119,22 +121,21 @@ impl RouteTable {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let longest_first = |mut of: Vec<usize>| {
-            of.sort_by_key(|at| (apps[*at].hosts.is_empty(), std::cmp::Reverse(apps[*at].path_prefix.length())));
-            of
-        };
-        let elsewhere: Vec<usize> = (0..apps.len()).filter(|at| apps[*at].hosts.is_empty()).collect();
-        let mut by_host: HashMap<Box<str>, Vec<usize>> = HashMap::new();
-        for (at, app) in apps.iter().enumerate() {
-            for host in &app.hosts {
-                by_host.entry(host.as_str().into()).or_insert_with(|| elsewhere.clone()).push(at);
-            }
-        }
-        Ok(Self {
+        let mut table = Self {
             apps: apps.iter().enumerate().map(|(at, app)| Entry::new(at, app)).collect(),
-            by_host: by_host.into_iter().map(|(host, of)| (host, longest_first(of))).collect(),
-            elsewhere: longest_first(elsewhere),
-        })
+            exact: HashMap::new(),
+            below: HashMap::new(),
+            elsewhere: in_order_of_asking(apps, ""),
+        };
+        for host in apps.iter().flat_map(|app| &app.hosts) {
+            match host {
+                HostName::Exact(name) => table.exact.insert(name.clone(), in_order_of_asking(apps, name)),
+                HostName::Below(name) => {
+                    table.below.insert(name.clone(), in_order_of_asking(apps, &format!("*.{name}")))
+                }
+            };
+        }
+        Ok(table)
     }
 
     /// Everything that is wrong with apps and routes, in their order.
@@ -162,7 +163,7 @@ impl RouteTable {
     /// # Errors
     /// Why there is none.
     pub fn find(&self, host: &PresentedHost<'_>, path: &Readings<'_>, method: &Method) -> Result<&Arc<Route>, Miss> {
-        let candidates = host.with_lower_case(|host| self.by_host.get(host)).unwrap_or(&self.elsewhere);
+        let candidates = host.with_lower_case(|host| self.candidates(host));
         let mut readings = path.iter().map(|path| self.choose(candidates, path));
         let chosen = readings.next().flatten();
         if readings.any(|other| other.map(<[_]>::as_ptr) != chosen.map(<[_]>::as_ptr)) {
@@ -174,6 +175,13 @@ impl RouteTable {
             let allowed = shape.iter().flat_map(|route| route.rule.methods.iter().cloned()).collect();
             Miss::Method { allowed }
         })
+    }
+
+    fn candidates(&self, host: &str) -> &[usize] {
+        let exact = self.exact.get(host);
+        let below =
+            || std::iter::successors(Some(host), |name| above(name)).skip(1).find_map(|name| self.below.get(name));
+        exact.or_else(below).unwrap_or(&self.elsewhere)
     }
 
     /// The routes of the most specific shape for one reading of a path.
@@ -195,6 +203,37 @@ impl Entry {
         let shapes = routes.chunk_by(|a, b| a.path.has_shape_of(&b.path));
         Self { prefix: app.path_prefix.clone(), shapes: shapes.map(|of| of.iter().map(route).collect()).collect() }
     }
+}
+
+/// The apps that could answer for `host`: those that name it more closely first (itself, then the
+/// longest name above it, then every host), and of those the one with the longest prefix.
+fn in_order_of_asking(apps: &[AppRoutes], host: &str) -> Vec<usize> {
+    let distance = |app: &AppRoutes| {
+        if app.hosts.is_empty() {
+            return Some(usize::MAX);
+        }
+        app.hosts.iter().filter_map(|named| distance(named, host)).min()
+    };
+    let mut order: Vec<_> = (0..apps.len()).filter_map(|at| Some((distance(&apps[at])?, at))).collect();
+    order.sort_by_key(|(distance, at)| (*distance, std::cmp::Reverse(apps[*at].path_prefix.length())));
+    order.into_iter().map(|(_, at)| at).collect()
+}
+
+/// How far `named` stands above `host`; `None` when it does not name it. A `host` that starts with `*.`
+/// is any name below another.
+fn distance(named: &HostName, host: &str) -> Option<usize> {
+    match named {
+        HostName::Exact(name) => (**name == *host).then_some(0),
+        HostName::Below(name) => {
+            let labels = host.strip_suffix(&**name)?.strip_suffix('.')?;
+            Some(labels.split('.').count())
+        }
+    }
+}
+
+/// The name without its first label.
+fn above(host: &str) -> Option<&str> {
+    host.split_once('.').map(|(_, above)| above)
 }
 
 /// Where both apps answer, if they answer at one place.

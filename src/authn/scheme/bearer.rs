@@ -52,7 +52,9 @@ mod tests {
     /// G2, decision 6
     #[test]
     fn a_foreign_bearer_is_not_mine_and_a_locum_token_is() {
-        for foreign in ["Bearer", "Bearer ", "Bearer ghp_0123", "bearer eyJhbGciOiJI.eyJzdWIi.c2ln", "Bearer \u{e4}\u{e4}"] {
+        for foreign in
+            ["Bearer", "Bearer ", "Bearer ghp_0123", "bearer eyJhbGciOiJI.eyJzdWIi.c2ln", "Bearer \u{e4}\u{e4}"]
+        {
             assert!(matches!(bearer(foreign.as_bytes()), Claim::NotMine), "{foreign}");
         }
         assert!(matches!(bearer(b"Basic YTpi"), Claim::Absent));

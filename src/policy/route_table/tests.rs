@@ -47,6 +47,8 @@ fn the_host_and_then_the_longest_prefix_choose_the_app() {
         app("git", &["a.test"], "/git", &["/*"]),
         app("a", &["a.test", "b.test"], "/", &["/*"]),
         app("health", &[], "/health", &["/health"]),
+        app("below", &["*.test"], "/", &["/*"]),
+        app("deep", &["*.x.test"], "/", &["/*"]),
     ]);
     for (url, app) in [
         ("a.test/", "a"),
@@ -54,9 +56,14 @@ fn the_host_and_then_the_longest_prefix_choose_the_app() {
         ("b.test/git", "a"),
         ("a.test/git/x", "git"),
         ("a.test/gitx", "a"),
-        ("c.test/x", "rest"),
-        ("c.test/health", "health"),
+        ("c.example/x", "rest"),
+        ("c.example/health", "health"),
         ("a.test/health", "a"),
+        ("c.test/health", "below"),
+        ("c.d.test/", "below"),
+        ("c.x.test/", "deep"),
+        ("x.test/", "below"),
+        ("test/x", "rest"),
     ] {
         assert_eq!(find(&table, "GET", url).map(|(app, _)| app), Ok(app.to_owned()), "{url}");
     }
