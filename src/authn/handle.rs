@@ -90,6 +90,10 @@ pub(super) fn open(settings: Settings, random: &mut dyn FnMut(&mut [u8])) -> (Au
 }
 
 impl Authn {
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.0
+    }
+
     /// Reads what the head of a request presents for the schemes that its route accepts.
     pub fn identify(&self, headers: &HeaderMap, accepts: &Accepts) -> Presentation {
         present(headers, accepts, &self.0.settings.token_prefix)
@@ -102,26 +106,34 @@ impl Authn {
         self.0.verified.recall(&digest, address, now)
     }
 
-    /// How long a source has to wait, when it has failed too often; for credentials that
-    /// [`Authn::recall`] does not know (L8).
-    pub fn exhausted(&self, address: Option<IpAddr>) -> Option<Duration> {
-        self.0.sources.exhausted(address)
+    /// How long a source has to wait, when it has failed too often and what it presents is not proven on
+    /// this node (L8). For a layer of its own; [`Authn::judge`] asks it too.
+    pub fn throttled(&self, presented: &Presented, address: Option<IpAddr>, now: Timestamp) -> Option<Duration> {
+        let digest = self.0.key.digest(presented);
+        self.0.throttled(digest.as_ref(), address, now)
     }
 
     /// Judges a credential on the control runtime. The future may be dropped; the judgement then goes on,
     /// so that hanging up does not undo a failure.
-    pub fn judge(&self, presented: Presented, source: Source) -> impl Future<Output = Verdict> + Send + 'static {
+    pub fn judge(
+        &self,
+        presented: Presented,
+        source: Source,
+        now: Timestamp,
+    ) -> impl Future<Output = Verdict> + Send + 'static {
         let shared = Arc::clone(&self.0);
         async move {
             let started = Instant::now();
-            if let Some(wait) = shared.sources.exhausted(source.address) {
+            let digest = shared.key.digest(&presented);
+            if let Some(wait) = shared.throttled(digest.as_ref(), source.address, now) {
                 return Verdict::Throttled(wait);
             }
             if let Some(reason) = ends_at_the_checksum(&presented) {
                 shared.sources.charge(source.address);
+                metrics::counter!("locum_refusals_total", "reason" => reason.slug()).increment(1);
                 return Verdict::Refused(reason);
             }
-            let verdict = shared.ask(presented, source).await;
+            let verdict = shared.ask(presented, digest, source).await;
             if let Verdict::Refused(_) = verdict {
                 tokio::time::sleep_until(next_tick(started, shared.settings.refusal_quantum)).await;
             }
@@ -131,9 +143,14 @@ impl Authn {
 }
 
 impl Shared {
-    async fn ask(&self, presented: Presented, source: Source) -> Verdict {
+    pub(super) fn throttled(&self, digest: Option<&Digest>, address: Option<IpAddr>, now: Timestamp) -> Option<Duration> {
+        let wait = self.sources.exhausted(address)?;
+        let proven = digest.is_some_and(|digest| self.verified.stands(digest, address, now));
+        if proven { None } else { Some(wait) }
+    }
+
+    async fn ask(&self, presented: Presented, digest: Option<Digest>, source: Source) -> Verdict {
         let (answer, answered) = oneshot::channel();
-        let digest = self.key.digest(&presented);
         if self.questions.try_send(Question { presented, digest, source, answer }).is_err() {
             metrics::counter!("locum_judgements_unavailable_total", "why" => "queue").increment(1);
             return Verdict::Unavailable;

@@ -37,10 +37,13 @@ impl Proven {
     /// success would have to clear first (L3).
     #[inline]
     pub fn holds(&self, address: Option<IpAddr>, now: Timestamp) -> bool {
-        self.stamp.holds()
-            && now < self.expires_at
-            && self.stamp.subject().streak() == 0
-            && self.restrictions.allow_source(address)
+        self.stands(address, now) && self.stamp.subject().streak() == 0
+    }
+
+    /// Whether it was proven here and nothing has taken it back: [`Proven::holds`], whatever is on record.
+    #[inline]
+    pub fn stands(&self, address: Option<IpAddr>, now: Timestamp) -> bool {
+        self.stamp.holds() && now < self.expires_at && self.restrictions.allow_source(address)
     }
 }
 

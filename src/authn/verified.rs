@@ -40,10 +40,22 @@ impl Verified {
             known.last_used.touch(now);
             return Some(Arc::clone(known));
         }
-        let known = self.all.get(digest).filter(|known| known.holds(address, now))?;
-        known.last_used.touch(now);
+        let known = self.known(digest, address, now)?;
         mine.borrow_mut().insert(*digest, Arc::clone(&known));
         Some(known)
+    }
+
+    /// The same of the node's map alone, for those who do not serve.
+    pub(super) fn known(&self, digest: &Digest, address: Option<IpAddr>, now: Timestamp) -> Option<Arc<Proven>> {
+        let known = self.all.get(digest).filter(|known| known.holds(address, now))?;
+        known.last_used.touch(now);
+        Some(known)
+    }
+
+    /// Whether the credential of this digest is proven on this node, be it that a failure on record has to
+    /// be cleared before it is recalled.
+    pub(super) fn stands(&self, digest: &Digest, address: Option<IpAddr>, now: Timestamp) -> bool {
+        self.all.peek(digest).is_some_and(|known| known.stands(address, now))
     }
 
     /// Remembers a credential that was just proven.

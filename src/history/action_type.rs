@@ -66,6 +66,7 @@ action_types! {
     AttemptFailed = "attempt_failed", Locum, "A failed attempt to authenticate was counted.";
     AttemptsLocked = "attempts_locked", Locum, "Too many failures in a row: the account was shut.";
     StaleCredential = "stale_credential", Locum, "An expired or revoked token is still being presented.";
+    OutsideNetworks = "outside_networks", Locum, "A right token was presented from outside the networks that it names.";
 }
 
 impl ActionType {
