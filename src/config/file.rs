@@ -195,11 +195,11 @@ pub(crate) enum LogFormat {
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct AppTable {
-    /// The host names it answers to, without port; `*.example.org` stands for every name below
-    /// `example.org`. Empty: every host that no other app names.
+    /// The host names it answers to, without port; `*.example.org` stands for every name below `example.org`. Empty:
+    /// every host. The closer an app names the host, the earlier it is asked.
     pub(crate) hosts: Vec<String>,
-    /// It answers to paths from here on; `/wiki` means `/wiki` and everything below it. The longest
-    /// prefix wins. The path reaches the app as it came.
+    /// It answers to paths from here on; `/wiki` means `/wiki` and everything below it. Of apps that name the host equally
+    /// closely, the longest prefix is asked first. The path reaches the app as it came.
     pub(crate) path_prefix: String,
     /// Where the app itself runs: `http://HOST:PORT`, one or several that are equal.
     pub(crate) upstreams: Vec<String>,
@@ -267,10 +267,11 @@ pub enum Identity {
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RouteTable {
-    /// The path it is about. `{x}` stands for exactly one segment; a final `*` for the rest, also for none:
-    /// `/repos/{name}/settings`, `/admin/*`.
+    /// The path it is about, as it stands in the URL, with the `path_prefix` and decoded. `{x}` stands for exactly one
+    /// segment; a final `*` for the rest, also for none: `/repos/{name}/settings`, `/admin/*`.
     pub(crate) path: String,
-    /// The methods it is about, in capitals. Empty: all.
+    /// The methods it is about, in capitals. Empty: all but `TRACE` and `CONNECT`. A request whose path matches best here
+    /// is refused when its method is not named; no wider path is asked then.
     #[serde(default)]
     pub(crate) methods: Vec<String>,
     /// How a caller may prove who it is.
@@ -294,9 +295,9 @@ pub(crate) struct RouteTable {
 }
 
 /// How a caller may prove who it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum AcceptedScheme {
+pub(crate) enum AcceptedScheme {
     /// `Authorization: Basic`, username and token.
     Basic,
     /// `Authorization: Bearer` with a token of Locum's. Any other Bearer belongs to the app.

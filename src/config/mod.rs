@@ -16,7 +16,6 @@
 mod conform;
 pub mod duration;
 mod file;
-pub mod host;
 mod nearest;
 mod overrides;
 pub mod problems;

@@ -3,7 +3,8 @@
 //! A configuration without problems can still be a surprise. These sentences say what is in force, and warn
 //! of what is allowed but dangerous.
 
-use super::settings::{AppSettings, Counts, OnLoss, RouteSettings, Settings, StoreSettings};
+use super::settings::{AppSettings, Counts, OnLoss, Settings, StoreSettings};
+use crate::policy::RouteSettings;
 
 /// One sentence about a configuration, without a full stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +40,7 @@ pub fn remarks(settings: &Settings) -> Vec<Remark> {
     remarks.push(lockout(settings, exposed));
     for app in &settings.apps {
         remarks.push(note(app_in_words(app)));
-        let public = app.routes.iter().filter(|route| route.public);
+        let public = app.routing.routes.iter().filter(|route| route.rule.public);
         remarks.extend(public.map(|route| public_route(app, route)));
     }
     remarks
@@ -76,16 +77,16 @@ fn lockout(settings: &Settings, exposed: bool) -> Remark {
 }
 
 fn app_in_words(app: &AppSettings) -> String {
-    let hosts: Vec<String> = app.hosts.iter().map(|host| format!("`{host}`")).collect();
-    let hosts = if hosts.is_empty() { "every other host".to_owned() } else { hosts.join(", ") };
+    let hosts: Vec<String> = app.routing.hosts.iter().map(|host| format!("`{host}`")).collect();
+    let hosts = if hosts.is_empty() { "every host".to_owned() } else { hosts.join(", ") };
     let upstreams: Vec<String> = app.upstreams.iter().map(|upstream| format!("`{upstream}`")).collect();
-    let (name, prefix, count) = (&app.name, &app.path_prefix, app.routes.len());
+    let (name, prefix, count) = (app.name(), &app.routing.path_prefix, app.routing.routes.len());
     let plural = if count == 1 { "" } else { "s" };
     format!("app `{name}`: {hosts} from `{prefix}` on, to {}, by {count} route{plural}", upstreams.join(", "))
 }
 
 fn public_route(app: &AppSettings, route: &RouteSettings) -> Remark {
-    let text = format!("app `{}`: `{}` is public, nobody has to prove who they are", app.name, route.path);
-    let whole = route.path.to_string() == "/*";
+    let text = format!("app `{}`: `{}` is public, nobody has to prove who they are", app.name(), route.path);
+    let whole = route.path.as_str() == "/*";
     if whole { warning(format!("{text}: that is the whole app")) } else { note(text) }
 }

@@ -9,15 +9,15 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::{HeaderName, Method};
+use http::HeaderName;
 use secrecy::SecretString;
 
-pub use super::file::{AcceptedScheme, Counts, HeaderPreset, Identity, OnLoss};
-pub use super::host::HostPattern;
+pub use super::file::{Counts, HeaderPreset, Identity, OnLoss};
 pub use super::template::{Piece, Placeholder, Template};
 pub use super::upstream::Upstream;
 use crate::authn::{self, ThrottleSettings};
-use crate::directory::{AppName, Permission, RoleName};
+use crate::directory::AppName;
+use crate::policy::AppRoutes;
 use crate::telemetry::log;
 
 /// Everything that is configured, by table.
@@ -34,7 +34,7 @@ pub struct Settings {
     pub pats: PatsSettings,
     pub secrets: SecretsSettings,
     pub log: log::Settings,
-    /// By name, in its order. Not empty where [`super::Purpose::Serve`] was asked for.
+    /// By name, in its order; a route table can be built of them. Not empty where [`super::Purpose::Serve`] was asked for.
     pub apps: Vec<AppSettings>,
 }
 
@@ -106,11 +106,8 @@ pub struct SecretsSettings {
 /// One app behind the gateway.
 #[derive(Debug, Clone)]
 pub struct AppSettings {
-    pub name: AppName,
-    /// Empty: every host that no other app names.
-    pub hosts: Vec<HostPattern>,
-    /// `/`, or `/segments` without a slash at the end.
-    pub path_prefix: String,
+    /// Its name, where it answers, and its routes, of which there is at least one.
+    pub routing: AppRoutes,
     /// Never empty.
     pub upstreams: Vec<Upstream>,
     pub headers: HeaderPreset,
@@ -121,21 +118,10 @@ pub struct AppSettings {
     pub connect_timeout: Duration,
     pub response_timeout: Duration,
     pub idle_timeout: Duration,
-    /// Never empty; no two claim the same path and method.
-    pub routes: Vec<RouteSettings>,
 }
 
-/// One rule of an app (G4).
-#[derive(Debug, Clone)]
-pub struct RouteSettings {
-    pub path: String,
-    /// Empty: all.
-    pub methods: Vec<Method>,
-    /// Never empty, unless the route is public.
-    pub accept: Vec<AcceptedScheme>,
-    pub public: bool,
-    pub roles_any: Vec<RoleName>,
-    pub roles_all: Vec<RoleName>,
-    pub permissions_any: Vec<Permission>,
-    pub permissions_all: Vec<Permission>,
+impl AppSettings {
+    pub const fn name(&self) -> &AppName {
+        &self.routing.name
+    }
 }

@@ -1,6 +1,7 @@
 //! Apps and their routes: what each may say, and what two of them cannot both claim.
 
 use locum::directory::{Permission, RoleName};
+use locum::policy::HostName;
 
 use super::*;
 
@@ -15,9 +16,9 @@ fn an_app_and_a_route_are_a_whole_configuration() {
     assert_eq!(settings.lockout.threshold, 5);
     assert_eq!(settings.pats.longest_life.as_secs(), 365 * 86_400);
     let app = &settings.apps[0];
-    assert_eq!((app.name.as_str(), app.path_prefix.as_str(), app.headers), ("wiki", "/", HeaderPreset::Locum));
+    assert_eq!((app.name().as_str(), app.routing.path_prefix.length(), app.headers), ("wiki", 0, HeaderPreset::Locum));
     assert_eq!(app.upstreams[0].to_string(), "http://127.0.0.1:3000");
-    assert_eq!(app.routes.len(), 1);
+    assert_eq!(app.routing.routes.len(), 1);
 }
 
 /// A gateway without an app would refuse everything: it says so instead of starting.
@@ -58,16 +59,13 @@ fn two_apps_cannot_claim_the_same_host_and_prefix() {
     };
     assert_eq!(
         wrong(&second("")),
-        "locum.toml:1:7: app `wiki` claims every host with the prefix `/`, as app `notes` does; give them different \
-         `hosts`, or a different `path_prefix`"
+        "locum.toml:1:7: the app `notes` already answers on every host under `/`: give one of them another host or path \
+         prefix"
     );
-    assert_eq!(
-        wrong_in_an_app("hosts = [\"a.org\", \"A.org\"]"),
-        "locum.toml:2:19: app `wiki` names `a.org` twice; leave one out"
-    );
-    assert_eq!(read(&second("path_prefix = \"/notes/\"")).apps[0].path_prefix, "/notes");
-    let hosts = &read(&second("hosts = [\"*.Example.org\"]")).apps[0].hosts;
-    assert_eq!(hosts[..], [HostPattern::Below("example.org".into())]);
+    let settings = read(&second("path_prefix = \"/notes/\""));
+    assert_eq!(settings.apps[0].routing.path_prefix.to_string(), "/notes");
+    let hosts = &read(&second("hosts = [\"Notes.Example.org\", \"*.Example.org\"]")).apps[0].routing.hosts;
+    assert_eq!(hosts[..], [HostName::Exact("notes.example.org".into()), HostName::Below("example.org".into())]);
 }
 
 /// G4: which route decides is never a matter of chance.
@@ -76,19 +74,28 @@ fn two_routes_cannot_claim_the_same_path_and_method() {
     let routes = |first: &str, second: &str| {
         format!("[apps.wiki]\n[[apps.wiki.routes]]\n{first}\n[[apps.wiki.routes]]\n{second}\n")
     };
-    assert_eq!(
-        wrong(&routes("path = \"/a/{x}\"", "path = \"/a/{y}\"")),
-        "locum.toml:5:8: another route claims the path `/a/{y}` and every method too; leave one out, or give them \
-         different `methods`"
-    );
+    let twice = "an earlier route of the app is for the same path and method: one request would have two rules";
+    assert_eq!(wrong(&routes("path = \"/a/{x}\"", "path = \"/a/{y}\"")), format!("locum.toml:5:8: {twice}"));
     assert_eq!(
         wrong(&routes("path = \"/a\"\nmethods = [\"GET\", \"PUT\"]", "path = \"/a\"\nmethods = [\"PUT\"]")),
-        "locum.toml:6:8: another route claims the path `/a` and `PUT` too; leave one out, or give them different \
-         `methods`"
+        format!("locum.toml:6:8: {twice}")
     );
     read(&routes("path = \"/a\"\nmethods = [\"GET\"]", "path = \"/a\"\nmethods = [\"PUT\"]"));
     read(&routes("path = \"/a\"\nmethods = [\"GET\"]", "path = \"/a\""));
     read(&routes("path = \"/a/{x}\"", "path = \"/a/b\""));
+}
+
+/// G4: a route that no request could reach is a slip.
+#[test]
+fn a_route_lies_under_the_prefix_of_its_app() {
+    let route = |path: &str| format!("[apps.git]\npath_prefix = \"/git\"\n[[apps.git.routes]]\npath = \"{path}\"\n");
+    assert_eq!(
+        wrong(&route("/admin/*")),
+        "locum.toml:4:8: no path under `/git` can match: a route's path is the whole path of the URL"
+    );
+    for path in ["/*", "/git/*", "/{x}/admin"] {
+        read(&route(path));
+    }
 }
 
 #[test]
@@ -130,7 +137,7 @@ fn a_route_asks_for_what_can_be_had() {
         assert_eq!(wrong_in_a_route(keys), problem);
     }
     let settings = read(&format!("{APP}permissions_any = [\"role:wiki/editor\", \"wiki:edit\"]"));
-    let permissions = &settings.apps[0].routes[0].permissions_any;
+    let permissions = &settings.apps[0].routing.routes[0].rule.permissions_any;
     assert_eq!(
         permissions[..],
         [Permission::implied_by(&RoleName::parse("wiki/editor").unwrap()), Permission::parse("wiki:edit").unwrap()]
@@ -151,11 +158,10 @@ fn an_app_is_told_what_is_wrong_with_its_values() {
             "`apps.wiki.upstreams` cannot be `http://app/base`; leave out the path: it reaches the app as the client \
              sent it",
         ),
-        ("path_prefix = \"wiki\"", "`apps.wiki.path_prefix` cannot be `wiki`; begin it with `/`, as in `/wiki`"),
+        ("path_prefix = \"wiki\"", "`apps.wiki.path_prefix` cannot be `wiki`; a path starts with `/`"),
         (
             "path_prefix = \"/a/../b\"",
-            "`apps.wiki.path_prefix` cannot be `/a/../b`; give plain segments, as in `/tools/wiki`: no `*`, `{}`, `%`, \
-             `?`, and none empty or of dots",
+            "`apps.wiki.path_prefix` cannot be `/a/../b`; `.` and `..` can match nothing: a path with one is refused",
         ),
         ("headers = \"authelai\"", "`apps.wiki.headers` cannot be `authelai`, did you mean `authelia`?"),
         ("set_headers = { X-User = \"{usr}\" }", "unknown placeholder `{usr}`, did you mean `{user}`?"),

@@ -23,7 +23,7 @@ fn the_environment_overrides_the_file() {
     assert_eq!(settings.server.listen.port(), 2);
     assert_eq!(settings.lockout.threshold, 7);
     assert_eq!(settings.redis.map(|redis| redis.url.expose_secret().len()), Some("redis://:hunter2@cache:6379".len()));
-    assert_eq!(settings.apps[0].path_prefix, "/notes");
+    assert_eq!(settings.apps[0].routing.path_prefix.to_string(), "/notes");
     assert!(settings.apps[0].access_by_default);
 }
 

@@ -14,7 +14,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
-use locum::config::settings::{HeaderPreset, HostPattern, StoreSettings};
+use locum::config::settings::{HeaderPreset, StoreSettings};
 use locum::config::{self, LoadError, Problems, Purpose, Settings, Source};
 use secrecy::ExposeSecret as _;
 

@@ -20,7 +20,7 @@ fn a_plain_configuration_is_told_in_sentences() {
             "counts failed attempts in the store",
             "`lockout.counts` is `every-failure`: 5 refused attempts in a row that name a proxy user make it inactive, \
              whoever made them",
-            "app `wiki`: every other host from `/` on, to `http://127.0.0.1:3000`, by 2 routes",
+            "app `wiki`: every host from `/` on, to `http://127.0.0.1:3000`, by 2 routes",
             "app `wiki`: `/public/*` is public, nobody has to prove who they are",
         ]
     );

@@ -1,16 +1,14 @@
-//! The routes of one app: each by itself, and what two of them cannot both claim.
-
-use std::collections::HashMap;
+//! The routes of one app, each by itself.
 
 use http::Method;
 
 use super::Findings;
 use crate::config::conform::quoted;
-use crate::config::file::RouteTable;
+use crate::config::file::{AcceptedScheme, RouteTable};
 use crate::config::problems::Problem;
-use crate::config::settings::RouteSettings;
 use crate::config::tree::At;
 use crate::directory::{AppName, Permission, RoleName};
+use crate::policy::{Accept, Pattern, RouteSettings, Rule};
 
 /// `app` is the table of the app; `name` is absent where it was wrong itself.
 pub(super) fn routes(
@@ -28,13 +26,11 @@ pub(super) fn routes(
         }
         return None;
     }
-    let routes = findings.each(&at, tables, |findings, at, table| route(table, name, &at, findings))?;
-    distinct(&routes, &at, findings);
-    Some(routes)
+    findings.each(&at, tables, |findings, at, table| route(table, name, &at, findings))
 }
 
 fn route(table: &RouteTable, name: Option<&AppName>, at: &At<'_>, findings: &mut Findings) -> Option<RouteSettings> {
-    let path = findings.value(&at.key("path"), &table.path, path(&table.path));
+    let path = findings.value(&at.key("path"), &table.path, Pattern::parse(&table.path));
     let methods =
         findings.each(&at.key("methods"), &table.methods, |findings, at, text| findings.value(&at, text, method(text)));
     let roles_any = roles(&table.roles_any, name, &at.key("roles_any"), findings);
@@ -42,37 +38,19 @@ fn route(table: &RouteTable, name: Option<&AppName>, at: &At<'_>, findings: &mut
     let permissions_any = permissions(&table.permissions_any, &at.key("permissions_any"), findings);
     let permissions_all = permissions(&table.permissions_all, &at.key("permissions_all"), findings);
     let consistent = consistent(table, at, findings);
-    consistent.then_some(RouteSettings {
-        path: path?,
+    let rule = Rule {
         methods: methods?,
-        accept: table.accept.clone(),
+        accept: Accept {
+            basic: table.accept.contains(&AcceptedScheme::Basic),
+            bearer: table.accept.contains(&AcceptedScheme::Bearer),
+        },
         public: table.public,
         roles_any: roles_any?,
         roles_all: roles_all?,
         permissions_any: permissions_any?,
         permissions_all: permissions_all?,
-    })
-}
-
-/// Literal segments, `{x}` for exactly one, a final `*` for the rest.
-fn path(text: &str) -> Result<String, &'static str> {
-    let Some(rest) = text.strip_prefix('/') else {
-        return Err("begin it with `/`, as in `/admin/*`");
     };
-    let segments: Vec<&str> = rest.split('/').collect();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-._~!$&'()+,;=:@".contains(c);
-    let named = |segment: &str| {
-        let name = segment.strip_prefix('{').and_then(|segment| segment.strip_suffix('}'));
-        name.is_some_and(|name| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
-    };
-    for (index, segment) in segments.iter().enumerate() {
-        let last = index + 1 == segments.len();
-        let literal = !matches!(*segment, "" | "." | "..") && segment.chars().all(plain);
-        if !(literal || named(segment) || (last && matches!(*segment, "" | "*"))) {
-            return Err("give literal segments, `{x}` for exactly one of any name, and `*` only as the last");
-        }
-    }
-    Ok(text.to_owned())
+    consistent.then_some(RouteSettings { path: path?, rule })
 }
 
 fn method(text: &str) -> Result<Method, String> {
@@ -133,30 +111,4 @@ fn consistent(table: &RouteTable, at: &At<'_>, findings: &mut Findings) -> bool 
         findings.add(Problem::at(at.key_place(), wrong).instead("leave out either this or `public = true`"));
     }
     asked.is_empty()
-}
-
-/// No two routes may claim the same path and method: which of them decided would be a matter of chance.
-fn distinct(routes: &[RouteSettings], at: &At<'_>, findings: &mut Findings) {
-    let nameless = |path: &str| -> String {
-        let segments = path.split('/').map(|segment| if segment.starts_with('{') { "{}" } else { segment });
-        segments.collect::<Vec<_>>().join("/")
-    };
-    let mut claimed: HashMap<(String, Option<&Method>), usize> = HashMap::new();
-    for (index, route) in routes.iter().enumerate() {
-        let methods: Vec<Option<&Method>> =
-            if route.methods.is_empty() { vec![None] } else { route.methods.iter().map(Some).collect() };
-        for method in methods {
-            let Some(first) = claimed.insert((nameless(&route.path), method), index) else {
-                continue;
-            };
-            let what = method.map_or_else(|| "every method".to_owned(), |method| format!("`{method}`"));
-            let wrong = if first == index {
-                format!("the route names {what} twice")
-            } else {
-                format!("another route claims the path `{}` and {what} too", route.path)
-            };
-            let advice = "leave one out, or give them different `methods`";
-            findings.add(Problem::at(at.item(index).key("path").place(), wrong).instead(advice));
-        }
-    }
 }
