@@ -7,8 +7,10 @@
 
 pub mod failure_counts;
 pub mod in_flight;
+pub mod redis;
 pub mod subjects;
 
 pub use failure_counts::{FailureCounts, Unavailable};
 pub use in_flight::{Cut, Guard, InFlight, Ticket};
+pub use redis::{Probe, RedisCounts, RedisSettings, RedisUrlError};
 pub use subjects::{Moment, Stamp, Subject, Subjects};
