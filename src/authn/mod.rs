@@ -15,6 +15,7 @@
 
 mod digest;
 mod handle;
+pub mod lockout;
 mod presented;
 mod proven;
 pub mod scheme;
