@@ -39,4 +39,5 @@ pub mod directory;
 pub mod history;
 pub mod policy;
 pub mod server;
+pub mod store;
 pub mod telemetry;

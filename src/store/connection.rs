@@ -1,0 +1,145 @@
+//! One connection to either database, and the few words in which the two differ.
+//!
+//! Everything above sends a text and three kinds of value. What differs, differs here and in `sqlite`
+//! and `postgres`: how a transaction begins, how durable a commit is, and what an error means.
+
+use futures_util::future::BoxFuture;
+use sqlx::{Connection as _, PgConnection, SqliteConnection};
+
+use super::place::Place;
+use super::value::{Row, Value, postgres_arguments, sqlite_arguments};
+
+/// How much a commit has to survive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// The end of this process. What only counts failures may be this (decision: trips are not).
+    Process,
+    /// The loss of power.
+    Power,
+}
+
+pub(crate) enum Connection {
+    /// With what it is set to now, so that the pragma is sent only where it changes.
+    Sqlite(Box<SqliteConnection>, Durability),
+    Postgres(Box<PgConnection>),
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Sqlite(..) => "Connection::Sqlite",
+            Self::Postgres(_) => "Connection::Postgres",
+        })
+    }
+}
+
+impl Connection {
+    pub(crate) async fn fetch(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, sqlx::Error> {
+        match self {
+            Self::Sqlite(connection, _) => {
+                let query = sqlx::query_with(sql, sqlite_arguments(values)?);
+                Ok(query.fetch_all(&mut **connection).await?.into_iter().map(Row::Sqlite).collect())
+            }
+            Self::Postgres(connection) => {
+                let query = sqlx::query_with(sql, postgres_arguments(values)?);
+                Ok(query.fetch_all(&mut **connection).await?.into_iter().map(Row::Postgres).collect())
+            }
+        }
+    }
+
+    /// How many rows it touched.
+    pub(crate) async fn execute(&mut self, sql: &'static str, values: Vec<Value>) -> Result<u64, sqlx::Error> {
+        match self {
+            Self::Sqlite(connection, _) => {
+                let query = sqlx::query_with(sql, sqlite_arguments(values)?);
+                Ok(query.execute(&mut **connection).await?.rows_affected())
+            }
+            Self::Postgres(connection) => {
+                let query = sqlx::query_with(sql, postgres_arguments(values)?);
+                Ok(query.execute(&mut **connection).await?.rows_affected())
+            }
+        }
+    }
+
+    /// Several statements without values, in one go.
+    pub(crate) async fn script(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(connection, _) => sqlx::raw_sql(sql).execute(&mut **connection).await.map(|_| ()),
+            Self::Postgres(connection) => sqlx::raw_sql(sql).execute(&mut **connection).await.map(|_| ()),
+        }
+    }
+
+    /// Begins a transaction that will write. SQLite takes its one writing lock here; PostgreSQL at the
+    /// head row, and must then see what was committed while it waited, so not a snapshot from before.
+    pub(crate) async fn begin(&mut self) -> Result<(), sqlx::Error> {
+        let sql = match self {
+            Self::Sqlite(..) => "BEGIN IMMEDIATE",
+            Self::Postgres(_) => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+        };
+        self.script(sql).await
+    }
+
+    /// Sets what the next commit survives; outside of a transaction. PostgreSQL always keeps all: its
+    /// own crash would lose what it had not flushed.
+    pub(crate) async fn survive(&mut self, wanted: Durability) -> Result<(), sqlx::Error> {
+        let Self::Sqlite(_, current) = self else { return Ok(()) };
+        if *current == wanted {
+            return Ok(());
+        }
+        self.script(match wanted {
+            Durability::Process => "PRAGMA synchronous = NORMAL",
+            Durability::Power => "PRAGMA synchronous = FULL",
+        })
+        .await?;
+        if let Self::Sqlite(_, current) = self {
+            *current = wanted;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn ping(&mut self) -> BoxFuture<'_, Result<(), sqlx::Error>> {
+        Box::pin(async move {
+            match self {
+                Self::Sqlite(connection, _) => connection.ping().await,
+                Self::Postgres(connection) => connection.ping().await,
+            }
+        })
+    }
+
+    pub(crate) async fn close(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(connection, _) => connection.close().await,
+            Self::Postgres(connection) => connection.close().await,
+        }
+    }
+}
+
+/// Where connections come from.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    Sqlite(super::sqlite::SqliteSource),
+    Postgres(Box<super::postgres::PostgresSource>),
+}
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Read,
+    Write,
+}
+
+impl Source {
+    pub(crate) async fn connect(&self, purpose: Purpose) -> Result<Connection, sqlx::Error> {
+        match self {
+            Self::Sqlite(source) => source.connect(purpose).await,
+            Self::Postgres(source) => source.connect(purpose).await,
+        }
+    }
+
+    pub(crate) fn place(&self) -> &Place {
+        match self {
+            Self::Sqlite(source) => &source.place,
+            Self::Postgres(source) => &source.place,
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Checking the whole history against itself (H5).
+//!
+//! Beyond the chain this compares the columns that are searched with the entry they repeat: a changed
+//! column would hide an entry from a list without breaking any hash.
+
+use crate::directory::AccountId;
+use crate::history::canonical;
+use crate::history::chain::{Broken, Verifier};
+use crate::store::error::StoreError;
+use crate::store::session::Session;
+use crate::store::session::records::{Head, link};
+use crate::store::value::{Row, int};
+
+/// Why a history cannot be trusted, or could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AuditError {
+    #[error(transparent)]
+    Broken(#[from] Broken),
+    #[error("entry {0} is filed under another type, actor or account than it says: it would be missing from a list")]
+    Misfiled(u64),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Session {
+    /// Follows the chain from its first entry to its head, and answers with that head.
+    ///
+    /// # Errors
+    /// Names the first entry that is missing, changed or misfiled.
+    pub async fn audit(&mut self) -> Result<Head, AuditError> {
+        const SQL: &str = "SELECT sequence, kind, actor, target, canonical, hash FROM history \
+            WHERE sequence >= $1 AND sequence <= $2 ORDER BY sequence LIMIT 1000";
+        // entries that are appended while this reads are not part of the question
+        let head = self.head().await?;
+        let mut verifier = Verifier::default();
+        let mut from = 1;
+        loop {
+            let rows = self.rows(SQL, vec![int(from), int(head.sequence)]).await?;
+            let Some(last) = rows.last() else { break };
+            from = last.unsigned("sequence")? + 1;
+            for row in &rows {
+                let link = link(row)?;
+                verifier.follow(&link)?;
+                if !filed_as_it_says(row, &link.canonical)? {
+                    return Err(AuditError::Misfiled(link.sequence));
+                }
+            }
+        }
+        verifier.ends_at(head.sequence, head.hash)?;
+        Ok(head)
+    }
+}
+
+fn filed_as_it_says(row: &Row, bytes: &[u8]) -> Result<bool, StoreError> {
+    let Ok(entry) = canonical::decode(bytes) else { return Ok(false) };
+    let target = row.optional_array("target")?.map(AccountId::from_bytes);
+    Ok(entry.sequence == row.unsigned("sequence")?
+        && entry.action.kind.slug() == row.text("kind")?
+        && entry.action.actor.to_stored() == row.text("actor")?
+        && entry.action.target == target)
+}

@@ -1,0 +1,131 @@
+//! Reading tokens, and the one look-up that an attempt to authenticate costs.
+
+use crate::clock::Timestamp;
+use crate::directory::pepper::{PepperVersion, TokenHash};
+use crate::directory::{Account, AccountId, AppName, Pat, PatState, PublicId, Restrictions};
+use crate::store::error::StoreError;
+use crate::store::session::Session;
+use crate::store::session::accounts::{actor, optional_account, reason};
+use crate::store::value::Row;
+
+/// A token with what judging it needs.
+#[derive(Debug, Clone)]
+pub struct KeptPat {
+    pub pat: Pat,
+    pub hash: TokenHash,
+    pub pepper: PepperVersion,
+    pub account: Account,
+    /// The person behind it, where the account is a proxy user.
+    pub owner: Option<Account>,
+}
+
+/// Whatever exists of what somebody presented.
+#[derive(Debug, Clone, Default)]
+pub struct LookUp {
+    /// The account of exactly the presented username.
+    pub named: Option<Account>,
+    /// The token of the presented public id, whosever it is.
+    pub pat: Option<KeptPat>,
+}
+
+impl Session {
+    /// Looks up what was presented: one query, whatever exists of it (L4). Absent parts are looked up
+    /// too, as what cannot exist.
+    pub async fn look_up(&mut self, username: Option<&str>, public_id: Option<PublicId>) -> Result<LookUp, StoreError> {
+        const SQL: &str = "SELECT \
+            n.id AS n_id, n.username AS n_username, n.owner AS n_owner, n.life AS n_life, \
+            n.created_at AS n_created_at, n.inactive_at AS n_inactive_at, n.inactive_by AS n_inactive_by, \
+            n.inactive_reason AS n_inactive_reason, \
+            a.id AS a_id, a.username AS a_username, a.owner AS a_owner, a.life AS a_life, \
+            a.created_at AS a_created_at, a.inactive_at AS a_inactive_at, a.inactive_by AS a_inactive_by, \
+            a.inactive_reason AS a_inactive_reason, \
+            o.id AS o_id, o.username AS o_username, o.owner AS o_owner, o.life AS o_life, \
+            o.created_at AS o_created_at, o.inactive_at AS o_inactive_at, o.inactive_by AS o_inactive_by, \
+            o.inactive_reason AS o_inactive_reason, \
+            p.public_id, p.account, p.service, p.hash, p.pepper, p.created_at, p.created_by, p.expires_at, \
+            p.pending_until, p.confirmed_at, p.revoked_at, p.revoked_by, p.revoked_reason, \
+            p.networks, p.apps, p.read_only, p.last_used_at \
+            FROM (SELECT 1 AS one) AS always \
+            LEFT JOIN accounts n ON n.username = $1 \
+            LEFT JOIN pats p ON p.public_id = $2 \
+            LEFT JOIN accounts a ON a.id = p.account \
+            LEFT JOIN accounts o ON o.id = a.owner";
+        let values = vec![username.unwrap_or("").into(), public_id.as_ref().map_or("", PublicId::as_str).into()];
+        let Some(row) = self.row(SQL, values).await? else { return Ok(LookUp::default()) };
+        let pat = match optional_account(&row, "a_")? {
+            None => None,
+            Some(account) => Some(KeptPat {
+                pat: pat(&row)?,
+                hash: TokenHash::from_bytes(row.array("hash")?),
+                pepper: pepper(&row)?,
+                account,
+                owner: optional_account(&row, "o_")?,
+            }),
+        };
+        Ok(LookUp { named: optional_account(&row, "n_")?, pat })
+    }
+
+    /// All tokens of an account, the oldest first.
+    pub async fn pats(&mut self, account: AccountId) -> Result<Vec<Pat>, StoreError> {
+        const SQL: &str = "SELECT public_id, account, service, created_at, created_by, expires_at, pending_until, \
+            confirmed_at, revoked_at, revoked_by, revoked_reason, networks, apps, read_only, last_used_at \
+            FROM pats WHERE account = $1 ORDER BY created_at, public_id";
+        self.rows(SQL, vec![account.as_bytes().as_slice().into()]).await?.iter().map(pat).collect()
+    }
+
+    pub async fn pat(&mut self, public_id: PublicId) -> Result<Option<Pat>, StoreError> {
+        const SQL: &str = "SELECT public_id, account, service, created_at, created_by, expires_at, pending_until, \
+            confirmed_at, revoked_at, revoked_by, revoked_reason, networks, apps, read_only, last_used_at \
+            FROM pats WHERE public_id = $1";
+        self.row(SQL, vec![public_id.as_str().into()]).await?.as_ref().map(pat).transpose()
+    }
+}
+
+fn pepper(row: &Row) -> Result<PepperVersion, StoreError> {
+    let version = row.int("pepper")?;
+    let version = u32::try_from(version)
+        .map_err(|_| StoreError::unreadable("pepper", format!("{version} is not the version of a pepper")))?;
+    Ok(PepperVersion(version))
+}
+
+fn pat(row: &Row) -> Result<Pat, StoreError> {
+    let public_id = row.text("public_id")?;
+    let public_id = PublicId::parse(&public_id)
+        .ok_or_else(|| StoreError::unreadable("public_id", format!("`{public_id}` is not a public id")))?;
+    let last_used_at = row.optional_int("last_used_at")?;
+    Ok(Pat {
+        public_id,
+        account: AccountId::from_bytes(row.array("account")?),
+        service: row.text("service")?,
+        state: pat_state(row)?,
+        created_at: Timestamp::from_millis(row.int("created_at")?),
+        created_by: actor("created_by", &row.text("created_by")?)?,
+        expires_at: Timestamp::from_millis(row.int("expires_at")?),
+        restrictions: Restrictions {
+            networks: words("networks", &row.text("networks")?, |word| {
+                word.parse::<ipnet::IpNet>().map_err(|error| error.to_string())
+            })?,
+            apps: words("apps", &row.text("apps")?, |word| AppName::parse(word).map_err(|error| error.to_string()))?,
+            read_only: row.flag("read_only")?,
+        },
+        last_used_at: last_used_at.map(Timestamp::from_millis),
+    })
+}
+
+fn pat_state(row: &Row) -> Result<PatState, StoreError> {
+    if let Some(at) = row.optional_int("revoked_at")? {
+        return Ok(PatState::Revoked {
+            at: Timestamp::from_millis(at),
+            by: actor("revoked_by", &row.text("revoked_by")?)?,
+            reason: reason("revoked_reason", &row.text("revoked_reason")?)?,
+        });
+    }
+    if let Some(at) = row.optional_int("confirmed_at")? {
+        return Ok(PatState::Confirmed { at: Timestamp::from_millis(at) });
+    }
+    Ok(PatState::Pending { until: Timestamp::from_millis(row.int("pending_until")?) })
+}
+
+fn words<T>(column: &str, text: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, StoreError> {
+    text.split_ascii_whitespace().map(|word| read(word).map_err(|why| StoreError::unreadable(column, why))).collect()
+}

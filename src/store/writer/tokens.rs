@@ -1,0 +1,79 @@
+//! Writing tokens: their keyed hash, never their secret (T4).
+
+use crate::clock::Timestamp;
+use crate::directory::pepper::{PepperVersion, TokenHash};
+use crate::directory::{AppName, Pat, PatState};
+use crate::store::error::{Conflict, StoreError};
+use crate::store::value::Value;
+use crate::store::writer::Writer;
+
+impl Writer {
+    /// Adds a token.
+    ///
+    /// # Errors
+    /// [`Conflict::PublicIdTaken`]; [`StoreError::Rule`] when its account does not exist.
+    pub async fn insert_pat(&mut self, pat: &Pat, hash: &TokenHash, pepper: PepperVersion) -> Result<(), StoreError> {
+        const SQL: &str = "INSERT INTO pats (public_id, account, service, hash, pepper, created_at, created_by, \
+            expires_at, pending_until, confirmed_at, revoked_at, revoked_by, revoked_reason, networks, apps, \
+            read_only, last_used_at) \
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+        if self.pat(pat.public_id).await?.is_some() {
+            return Err(Conflict::PublicIdTaken(pat.public_id).into());
+        }
+        let [pending_until, confirmed_at, revoked_at, revoked_by, revoked_reason] = state_values(&pat.state);
+        let networks = pat.restrictions.networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        let apps = pat.restrictions.apps.iter().map(AppName::as_str).collect::<Vec<_>>().join(" ");
+        let values = vec![
+            pat.public_id.as_str().into(),
+            pat.account.as_bytes().as_slice().into(),
+            pat.service.as_str().into(),
+            hash.as_bytes().as_slice().into(),
+            i64::from(pepper.0).into(),
+            pat.created_at.as_millis().into(),
+            pat.created_by.to_stored().into(),
+            pat.expires_at.as_millis().into(),
+            pending_until,
+            confirmed_at,
+            revoked_at,
+            revoked_by,
+            revoked_reason,
+            networks.into(),
+            apps.into(),
+            i64::from(pat.restrictions.read_only).into(),
+            pat.last_used_at.map(Timestamp::as_millis).into(),
+        ];
+        self.execute(SQL, values).await.map(|_| ())
+    }
+
+    /// Writes where a token stands in its life, after [`Pat::confirm`] or [`Pat::revoke`]. What is
+    /// revoked stays so, whatever is written (T6).
+    ///
+    /// # Errors
+    /// [`StoreError::Rule`] when there is no such token, or it is revoked already.
+    pub async fn save_pat_state(&mut self, pat: &Pat) -> Result<(), StoreError> {
+        const SQL: &str = "UPDATE pats SET pending_until = $2, confirmed_at = $3, revoked_at = $4, revoked_by = $5, \
+            revoked_reason = $6 WHERE public_id = $1 AND revoked_at IS NULL";
+        let [pending_until, confirmed_at, revoked_at, revoked_by, revoked_reason] = state_values(&pat.state);
+        let values =
+            vec![pat.public_id.as_str().into(), pending_until, confirmed_at, revoked_at, revoked_by, revoked_reason];
+        if self.execute(SQL, values).await? == 0 {
+            return Err(StoreError::Rule {
+                why: format!("the token `{}` does not exist or is revoked", pat.public_id),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Pending until, confirmed at, revoked at, by, why.
+fn state_values(state: &PatState) -> [Value; 5] {
+    const NO_INT: Value = Value::Int(None);
+    const NO_TEXT: Value = Value::Text(None);
+    match state {
+        PatState::Pending { until } => [until.as_millis().into(), NO_INT, NO_INT, NO_TEXT, NO_TEXT],
+        PatState::Confirmed { at } => [NO_INT, at.as_millis().into(), NO_INT, NO_TEXT, NO_TEXT],
+        PatState::Revoked { at, by, reason } => {
+            [NO_INT, NO_INT, at.as_millis().into(), by.to_stored().into(), reason.as_str().into()]
+        }
+    }
+}

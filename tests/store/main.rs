@@ -1,0 +1,12 @@
+//! The battery of the store: every claim against SQLite and against a real PostgreSQL.
+//!
+//! A claim is a function of a [`Backend`]; `claims!` makes one test of it for each database. What only
+//! one of them can suffer (a file that is deleted, a server that is stopped) has a file of its own.
+
+#![expect(unreachable_pub, reason = "the harness is shared by several tests, each a crate of its own")]
+
+mod changes;
+mod world;
+
+#[path = "../harness/postgres.rs"]
+mod postgres;
