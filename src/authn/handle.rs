@@ -143,7 +143,12 @@ impl Authn {
 }
 
 impl Shared {
-    pub(super) fn throttled(&self, digest: Option<&Digest>, address: Option<IpAddr>, now: Timestamp) -> Option<Duration> {
+    pub(super) fn throttled(
+        &self,
+        digest: Option<&Digest>,
+        address: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Option<Duration> {
         let wait = self.sources.exhausted(address)?;
         let proven = digest.is_some_and(|digest| self.verified.stands(digest, address, now));
         if proven { None } else { Some(wait) }

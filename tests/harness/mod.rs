@@ -1,6 +1,7 @@
 //! What the stories need: the real binary, real servers beside it, and an app behind it.
 
 pub mod locum;
+pub mod redis;
 
 use std::net::{SocketAddr, TcpListener};
 

@@ -1,0 +1,44 @@
+//! One battery for everything that counts failures: it is the specification of
+//! `cluster::FailureCounts`, and each backend has to pass all of it. Beside it, what only Redis has to
+//! stand.
+
+mod battery;
+mod late;
+#[path = "../harness/redis.rs"]
+mod redis_server;
+mod world;
+
+/// Runs every claim of the battery against each backend.
+macro_rules! battery {
+    ($($world:ident: $($claim:ident),*;)*) => {$(
+        mod $world {
+            $(
+                #[test]
+                fn $claim() {
+                    crate::world::run(crate::world::$world, crate::battery::$claim);
+                }
+            )*
+        }
+    )*};
+}
+
+macro_rules! every_backend {
+    ($($claim:ident,)*) => {
+        battery! { redis: $($claim),*; }
+    };
+}
+
+every_backend! {
+    every_step_answers_as_the_state_machine_does,
+    of_many_parallel_failures_exactly_one_trips,
+    a_repeated_attempt_counts_once,
+    an_earlier_life_is_stale_and_a_new_one_starts_at_zero,
+    a_success_starts_the_count_again,
+    a_success_after_the_trip_is_none,
+    halves_are_joined_by_union,
+    halves_that_make_a_whole_trip_once,
+    a_tripped_half_locks_the_other,
+    every_open_streak_is_listed,
+    what_is_forgotten_starts_anew,
+    no_flood_of_names_makes_anything_grow,
+}
