@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use self::books::Books;
 use self::carry::Errand;
 pub use self::carry::{CarryOut, CarryOutError, Trip};
+pub use self::store_counts::StoreCounts;
 use crate::cluster::{FailureCounts, RedisCounts, Subjects, Unavailable};
 use crate::directory::lockout::{Attempt, Counted, Reset, Streak};
 use crate::directory::{AccountId, Life};
@@ -28,6 +29,7 @@ mod books;
 mod carry;
 mod mirror;
 mod rejoin;
+mod store_counts;
 
 /// How many trips wait to be carried out at most; one more is found again by the next look at the
 /// counts.

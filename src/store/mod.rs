@@ -105,7 +105,9 @@ impl Store {
         let timeout = settings.timeout;
         let source = match &settings.location {
             Location::Sqlite(path) => Source::Sqlite(sqlite::SqliteSource::prepare(path, timeout).await?),
-            Location::Postgres(url) => Source::Postgres(Box::new(postgres::PostgresSource::prepare(url, timeout).await?)),
+            Location::Postgres(url) => {
+                Source::Postgres(Box::new(postgres::PostgresSource::prepare(url, timeout).await?))
+            }
         };
         migrations::migrate(&source, timeout, clock.now()).await?;
         let readers = Readers::new(source.clone(), settings.readers, timeout);

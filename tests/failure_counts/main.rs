@@ -2,8 +2,14 @@
 //! `cluster::FailureCounts`, and each backend has to pass all of it. Beside it, what only Redis has to
 //! stand.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![expect(unreachable_pub, reason = "the harness is shared by several tests, each a crate of its own")]
+
 mod battery;
 mod late;
+#[expect(dead_code, reason = "the harness is shared by several tests, and this one needs little of it")]
+#[path = "../harness/postgres.rs"]
+mod postgres_server;
 #[path = "../harness/redis.rs"]
 mod redis_server;
 mod world;
@@ -24,7 +30,11 @@ macro_rules! battery {
 
 macro_rules! every_backend {
     ($($claim:ident,)*) => {
-        battery! { redis: $($claim),*; }
+        battery! {
+            redis: $($claim),*;
+            sqlite: $($claim),*;
+            postgres: $($claim),*;
+        }
     };
 }
 

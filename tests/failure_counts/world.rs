@@ -6,11 +6,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use locum::clock::Timestamp;
+use locum::authn::lockout::StoreCounts;
+use locum::clock::{FixedClock, Timestamp};
 use locum::cluster::{FailureCounts, RedisCounts, RedisSettings};
 use locum::directory::lockout::{Attempt, AttemptId};
-use locum::directory::{AccountId, Life};
+use locum::directory::owner_cascade::Change;
+use locum::directory::{Account, AccountId, Actor, Kind, Life, ReasonCode, State, Username};
+use locum::history::{Action, ActionType, Actions};
+use locum::store::{ApplyContext, Location, Outcome, Settings, Store, StoreError, Writer};
 
+use crate::postgres_server::Postgres;
 use crate::redis_server::Redis;
 
 /// One backend, and how to make accounts that it counts for.
@@ -26,25 +31,74 @@ pub(crate) struct World {
 enum Accounts {
     /// The backend takes any account.
     Any,
+    /// The backend counts for accounts that exist, in the life that they are in.
+    Of(Store),
 }
 
 impl World {
     /// An account in its first life.
     pub(crate) async fn account(&self) -> AccountId {
-        let id = account(self.next.fetch_add(1, Ordering::Relaxed));
-        match self.accounts {
-            Accounts::Any => {}
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let id = account(number);
+        if let Accounts::Of(store) = &self.accounts {
+            let person = Account {
+                id,
+                username: Username::parse(&format!("person-{number}")).unwrap(),
+                kind: Kind::Person,
+                state: State::Active,
+                life: Life::FIRST,
+                created_at: NOW,
+            };
+            change(store, move |writer| {
+                Box::pin(async move {
+                    writer.insert_account(&person).await?;
+                    Ok(Outcome::Changed((), done(ActionType::UserAdded, id)))
+                })
+            })
+            .await;
         }
         id
     }
 
     /// Lets the account come into `life`.
-    pub(crate) async fn reach(&self, _account: AccountId, _life: Life) {
-        match self.accounts {
-            Accounts::Any => {}
+    pub(crate) async fn reach(&self, account: AccountId, life: Life) {
+        let Accounts::Of(store) = &self.accounts else { return };
+        let current = store.read().await.unwrap().account(account).await.unwrap().unwrap().life;
+        for _life in current.0..life.0 {
+            change(store, move |writer| {
+                Box::pin(async move {
+                    let context = ApplyContext {
+                        now: NOW,
+                        by: operator(),
+                        reason: ReasonCode::marked_inactive(),
+                        pat_reason: ReasonCode::account_inactivated(),
+                    };
+                    let changes = [Change::Inactivated { account }, Change::Activated { account }];
+                    writer.apply(&changes, &context).await?;
+                    Ok(Outcome::Changed((), done(ActionType::UserMarkedActive, account)))
+                })
+            })
+            .await;
         }
     }
 }
+
+async fn change<F>(store: &Store, rule: F)
+where
+    F: for<'w> FnOnce(&'w mut Writer) -> BoxFuture<'w, Result<Outcome<()>, StoreError>> + Send + 'static,
+{
+    store.change(rule).await.unwrap();
+}
+
+fn operator() -> Actor {
+    Actor::Host("tester".to_owned())
+}
+
+fn done(kind: ActionType, account: AccountId) -> Actions {
+    Actions::one(Action::new(kind, operator()).to(account))
+}
+
+const NOW: Timestamp = Timestamp::from_millis(1_000);
 
 /// Runs one claim against one backend.
 pub(crate) fn run<Making, Claim, Claiming>(make: impl FnOnce() -> Making, claim: Claim)
@@ -75,15 +129,44 @@ pub(crate) async fn redis() -> World {
     }
 }
 
+/// The store on SQLite, in a folder of its own.
+pub(crate) async fn sqlite() -> World {
+    let folder = tempfile::tempdir().unwrap();
+    let location = Location::Sqlite(folder.path().join("locum.db"));
+    of_store(location, Box::new(folder)).await
+}
+
+/// The store on a real PostgreSQL.
+pub(crate) async fn postgres() -> World {
+    let url = Postgres::shared().database();
+    of_store(Location::Postgres(url.into()), Box::new(())).await
+}
+
+async fn of_store(location: Location, alive: Box<dyn Any + Send + Sync>) -> World {
+    let settings = Settings { location, readers: 2, timeout: Duration::from_secs(20), queue: 4_096 };
+    let store = Store::open(&settings, Arc::new(FixedClock::at(NOW))).await.unwrap();
+    let asked = store.clone();
+    World {
+        counts: Arc::new(StoreCounts::new(&store)),
+        accounts: Accounts::Of(store),
+        size: Box::new(move || {
+            let store = asked.clone();
+            Box::pin(async move { store.bookkeeping().streaks().await.unwrap().len() })
+        }),
+        next: AtomicU64::new(1),
+        _alive: alive,
+    }
+}
+
 /// A patient client, so that a busy machine does not look like a broken Redis.
 pub(crate) fn redis_settings(server: &Redis) -> RedisSettings {
     RedisSettings { url: server.url().into(), timeout: Duration::from_secs(5) }
 }
 
 pub(crate) fn account(number: u64) -> AccountId {
-    let mut bytes = [0; 16];
-    bytes[8..].copy_from_slice(&number.to_be_bytes());
-    AccountId::from_bytes(bytes)
+    let mut random = [0; 10];
+    random[2..].copy_from_slice(&number.to_be_bytes());
+    AccountId::new(NOW, &random)
 }
 
 /// An attempt with an id of its own, from an address that goes with it.

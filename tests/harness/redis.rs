@@ -12,7 +12,7 @@ use tempfile::TempDir;
 const START: Duration = Duration::from_secs(20);
 
 /// A Redis; ends with the value.
-pub(crate) struct Redis {
+pub struct Redis {
     child: Option<Child>,
     address: SocketAddr,
     folder: TempDir,
@@ -20,25 +20,25 @@ pub(crate) struct Redis {
 
 impl Redis {
     /// Starts one that keeps across restarts what it was told.
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         let mut redis = Self::stopped();
         redis.restart();
         redis
     }
 
     /// A place where a Redis will be, and is not yet.
-    pub(crate) fn stopped() -> Self {
+    pub fn stopped() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         Self { child: None, address, folder: tempfile::tempdir().expect("a temporary folder") }
     }
 
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("redis://{}/0", self.address)
     }
 
     /// Ends it at once, as `kill -9` does.
-    pub(crate) fn stop(&mut self) {
+    pub fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().expect("a child of ours can be killed");
             child.wait().expect("a killed child ends");
@@ -46,7 +46,7 @@ impl Redis {
     }
 
     /// Starts it on the same port, with what it had written down.
-    pub(crate) fn restart(&mut self) {
+    pub fn restart(&mut self) {
         self.stop();
         let child = Command::new("redis-server")
             .args(["--port", &self.address.port().to_string(), "--bind", "127.0.0.1", "--save", ""])
@@ -65,23 +65,23 @@ impl Redis {
     }
 
     /// Starts it on the same port, having forgotten everything.
-    pub(crate) fn restart_empty(&mut self) {
+    pub fn restart_empty(&mut self) {
         self.stop();
         self.folder = tempfile::tempdir().expect("a temporary folder");
         self.restart();
     }
 
     /// Stops it in its tracks (`SIGSTOP`): connections stay, nothing answers.
-    pub(crate) fn freeze(&self) {
+    pub fn freeze(&self) {
         self.signal(Signal::STOP);
     }
 
-    pub(crate) fn thaw(&self) {
+    pub fn thaw(&self) {
         self.signal(Signal::CONT);
     }
 
     /// Asks in words, such as `DBSIZE`, and answers what came back, as it came.
-    pub(crate) fn ask(&self, command: &str) -> String {
+    pub fn ask(&self, command: &str) -> String {
         self.try_ask(command).expect("Redis answers")
     }
 
