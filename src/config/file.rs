@@ -104,7 +104,7 @@ pub(crate) struct RedisTable {
 /// What happens while Redis cannot be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum OnLoss {
+pub(crate) enum OnLoss {
     /// The store counts failed attempts by the same rules; the counts are joined when Redis is back.
     Count,
     /// Whatever cannot be counted is refused.
@@ -125,7 +125,7 @@ pub(crate) struct LockoutTable {
 /// Which refused attempts are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Counts {
+pub(crate) enum Counts {
     /// Every refused attempt that names the account or one of its tokens.
     EveryFailure,
     /// Only a wrong secret for a token that the account really has. For gateways that strangers can

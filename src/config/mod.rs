@@ -21,6 +21,7 @@ mod overrides;
 pub mod problems;
 mod reference;
 mod remarks;
+mod rooms;
 pub mod schema;
 pub mod settings;
 mod shape;

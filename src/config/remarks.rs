@@ -3,8 +3,10 @@
 //! A configuration without problems can still be a surprise. These sentences say what is in force, and warn
 //! of what is allowed but dangerous.
 
-use super::settings::{AppSettings, Counts, OnLoss, Settings, StoreSettings};
+use super::settings::{AppSettings, Settings};
+use crate::authn::lockout::{Counts, OnLoss};
 use crate::policy::RouteSettings;
+use crate::store::Location;
 
 /// One sentence about a configuration, without a full stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +35,8 @@ pub fn remarks(settings: &Settings) -> Vec<Remark> {
         ));
     }
     remarks.push(note(match &settings.store {
-        StoreSettings::Sqlite(path) => format!("keeps accounts and history in `{}`", path.display()),
-        StoreSettings::Postgres(_) => "keeps accounts and history in PostgreSQL".to_owned(),
+        Location::Sqlite(path) => format!("keeps accounts and history in `{}`", path.display()),
+        Location::Postgres(_) => "keeps accounts and history in PostgreSQL".to_owned(),
     }));
     remarks.push(counting(settings));
     remarks.push(lockout(settings, exposed));
@@ -47,7 +49,7 @@ pub fn remarks(settings: &Settings) -> Vec<Remark> {
 }
 
 fn counting(settings: &Settings) -> Remark {
-    note(match settings.redis.as_ref().map(|redis| redis.on_loss) {
+    note(match settings.redis.as_ref().map(|_| settings.lockout.on_loss) {
         None => "counts failed attempts in the store".to_owned(),
         Some(OnLoss::Count) => "counts failed attempts in Redis, and in the store while Redis is away".to_owned(),
         Some(OnLoss::Closed) => "counts failed attempts in Redis, and refuses while Redis is away".to_owned(),

@@ -10,14 +10,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http::HeaderName;
-use secrecy::SecretString;
 
-pub use super::file::{Counts, HeaderPreset, Identity, OnLoss};
+pub use super::file::{HeaderPreset, Identity};
 pub use super::template::{Piece, Placeholder, Template};
 pub use super::upstream::Upstream;
-use crate::authn::{self, ThrottleSettings};
+use crate::authn::ThrottleSettings;
+use crate::authn::lockout::LockoutSettings;
+use crate::cluster::RedisSettings;
 use crate::directory::AppName;
 use crate::policy::AppRoutes;
+use crate::store::Location;
 use crate::telemetry::log;
 
 /// Everything that is configured, by table.
@@ -25,9 +27,10 @@ use crate::telemetry::log;
 pub struct Settings {
     pub server: ServerSettings,
     pub admin: AdminSettings,
-    pub store: StoreSettings,
+    pub store: Location,
     /// `None` without Redis: then the store counts.
     pub redis: Option<RedisSettings>,
+    /// With what is done while Redis is away, which stands in its table.
     pub lockout: LockoutSettings,
     /// The budget of failures of one source (L8).
     pub throttle: ThrottleSettings,
@@ -36,17 +39,6 @@ pub struct Settings {
     pub log: log::Settings,
     /// By name, in its order; a route table can be built of them. Not empty where [`super::Purpose::Serve`] was asked for.
     pub apps: Vec<AppSettings>,
-}
-
-impl Settings {
-    /// What [`authn`] is built with.
-    pub fn authn(&self) -> authn::Settings {
-        authn::Settings {
-            token_prefix: self.pats.prefix.clone(),
-            throttle: self.throttle,
-            ..authn::Settings::default()
-        }
-    }
 }
 
 #[derive(Debug, Clone)]
@@ -61,31 +53,6 @@ pub struct ServerSettings {
 pub struct AdminSettings {
     /// The Unix socket.
     pub socket: PathBuf,
-}
-
-#[derive(Debug, Clone)]
-pub enum StoreSettings {
-    /// The embedded store, in this file.
-    Sqlite(PathBuf),
-    /// A URL that begins with `postgres://` or `postgresql://`.
-    Postgres(SecretString),
-}
-
-#[derive(Debug, Clone)]
-pub struct RedisSettings {
-    /// A URL that begins with `redis://` or `rediss://`.
-    pub url: SecretString,
-    pub on_loss: OnLoss,
-    /// For one answer.
-    pub timeout: Duration,
-}
-
-#[derive(Debug, Clone)]
-pub struct LockoutSettings {
-    /// 1 to 100 (L1).
-    pub threshold: u32,
-    /// L6.
-    pub counts: Counts,
 }
 
 #[derive(Debug, Clone)]

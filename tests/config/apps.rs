@@ -11,7 +11,7 @@ fn an_app_and_a_route_are_a_whole_configuration() {
     let settings = read(APP);
     assert_eq!(settings.server.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(settings.admin.socket, Path::new("/etc/locum/locum.sock"));
-    assert!(matches!(settings.store, StoreSettings::Sqlite(path) if path == Path::new("/etc/locum/locum.db")));
+    assert!(matches!(settings.store, Location::Sqlite(path) if path == Path::new("/etc/locum/locum.db")));
     assert!(settings.redis.is_none());
     assert_eq!(settings.lockout.threshold, 5);
     assert_eq!(settings.pats.longest_life.as_secs(), 365 * 86_400);

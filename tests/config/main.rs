@@ -14,8 +14,9 @@ use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
-use locum::config::settings::{HeaderPreset, StoreSettings};
+use locum::config::settings::HeaderPreset;
 use locum::config::{self, LoadError, Problems, Purpose, Settings, Source};
+use locum::store::Location;
 use secrecy::ExposeSecret as _;
 
 /// An app that is right, to put something wrong beside.

@@ -65,7 +65,7 @@ fn a_url_is_read_from_its_file() {
     let settings = read(&format!("{APP}[redis]\nurl_file = \"redis.url\"\n[store]\nurl_file = \"store.url\""));
     let redis = settings.redis.as_ref().map(|redis| redis.url.expose_secret());
     assert_eq!(redis, Some("redis://:hunter2@cache:6379"));
-    assert!(matches!(&settings.store, StoreSettings::Postgres(url) if url.expose_secret().ends_with("@db/locum")));
+    assert!(matches!(&settings.store, Location::Postgres(url) if url.expose_secret().ends_with("@db/locum")));
     assert!(!format!("{settings:?}").contains("hunter2"), "secrets have no content in `Debug`");
 
     assert_eq!(

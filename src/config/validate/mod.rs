@@ -120,7 +120,7 @@ fn settings(file: &File, root: &At<'_>, around: &Surroundings<'_>, findings: &mu
     let admin = tables::admin(&file.admin, &root.key("admin"), around, findings);
     let store = urls::store(&file.store, &root.key("store"), around, findings);
     let redis = urls::redis(&file.redis, &root.key("redis"), around, findings);
-    let lockout = tables::lockout(&file.lockout);
+    let lockout = tables::lockout(&file.lockout, &file.redis);
     let throttle = tables::throttle(&file.throttle, &root.key("throttle"), findings);
     let pats = tables::pats(&file.pats, &root.key("pats"), findings);
     let secrets = tables::secrets(&file.secrets, &root.key("secrets"), around, findings);

@@ -5,14 +5,16 @@ use std::num::NonZeroU32;
 
 use super::{Findings, Surroundings};
 use crate::authn::ThrottleSettings;
+use crate::authn::lockout::{self, LockoutSettings};
 use crate::config::conform::quoted;
 use crate::config::duration;
 use crate::config::file::{
-    AdminTable, LockoutTable, LogFormat, LogTable, PatsTable, SecretsTable, ServerTable, ThrottleTable,
+    AdminTable, Counts, LockoutTable, LogFormat, LogTable, OnLoss, PatsTable, RedisTable, SecretsTable, ServerTable,
+    ThrottleTable,
 };
 use crate::config::nearest::{listed, nearest};
 use crate::config::problems::Problem;
-use crate::config::settings::{AdminSettings, LockoutSettings, PatsSettings, SecretsSettings, ServerSettings};
+use crate::config::settings::{AdminSettings, PatsSettings, SecretsSettings, ServerSettings};
 use crate::config::tree::At;
 use crate::directory::{pat, token};
 use crate::telemetry::log;
@@ -52,8 +54,16 @@ pub(super) fn admin(
     Some(AdminSettings { socket })
 }
 
-pub(super) const fn lockout(table: &LockoutTable) -> LockoutSettings {
-    LockoutSettings { threshold: table.threshold, counts: table.counts }
+pub(super) const fn lockout(table: &LockoutTable, redis: &RedisTable) -> LockoutSettings {
+    let counts = match table.counts {
+        Counts::EveryFailure => lockout::Counts::EveryFailure,
+        Counts::Guesses => lockout::Counts::Guesses,
+    };
+    let on_loss = match redis.on_loss {
+        OnLoss::Count => lockout::OnLoss::Count,
+        OnLoss::Closed => lockout::OnLoss::Closed,
+    };
+    LockoutSettings { threshold: table.threshold, counts, on_loss }
 }
 
 pub(super) fn throttle(table: &ThrottleTable, at: &At<'_>, findings: &mut Findings) -> Option<ThrottleSettings> {

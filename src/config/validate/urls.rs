@@ -5,11 +5,12 @@
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Findings, Surroundings};
+use crate::cluster::RedisSettings;
 use crate::config::conform::quoted;
 use crate::config::file::{RedisTable, StoreTable};
 use crate::config::problems::Problem;
-use crate::config::settings::{RedisSettings, StoreSettings};
 use crate::config::tree::At;
+use crate::store::Location;
 
 const STORE_DEFAULT: &str = "sqlite:locum.db";
 
@@ -18,7 +19,7 @@ pub(super) fn store(
     at: &At<'_>,
     around: &Surroundings<'_>,
     findings: &mut Findings,
-) -> Option<StoreSettings> {
+) -> Option<Location> {
     let (url, at) = given(table.url.as_ref(), table.url_file.as_deref(), at, around, findings)?;
     let url = url.unwrap_or_else(|| STORE_DEFAULT.into());
     let text = url.expose_secret();
@@ -30,10 +31,10 @@ pub(super) fn store(
             findings.add(Problem::at(at.place(), wrong).instead(advice));
             return None;
         }
-        return Some(StoreSettings::Sqlite(around.folder.join(path)));
+        return Some(Location::Sqlite(around.folder.join(path)));
     }
     if names_a_host(text, &["postgres://", "postgresql://"]) {
-        return Some(StoreSettings::Postgres(url));
+        return Some(Location::Postgres(url));
     }
     let wrong = format!("`{}` is not the URL of a store", at.name());
     let advice = "give `sqlite:FILE` or `postgres://USER:PASSWORD@HOST/DATABASE`";
@@ -62,7 +63,7 @@ pub(super) fn redis(
         findings.add(Problem::at(url_at.place(), wrong).instead(advice));
         return Err(Reported);
     }
-    Ok(Some(RedisSettings { url, on_loss: table.on_loss, timeout }))
+    Ok(Some(RedisSettings { url, timeout }))
 }
 
 /// Without Redis, what is said about it would be silently ignored.

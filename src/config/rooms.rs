@@ -1,0 +1,43 @@
+//! What each room is built with, from the settings and from what is not an operator's to choose.
+
+use std::time::Duration;
+
+use super::Settings;
+use crate::authn::lockout::LockoutSettings;
+use crate::cluster::RedisSettings;
+use crate::{authn, store};
+
+/// Connections that read at once. SQLite reads from its cache; more than a few only wait for the disk together.
+const STORE_READERS: u32 = 4;
+/// After this a step of the store is an error: longer than any honest step, shorter than a client waits.
+const STORE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Changes that wait to be written; one more is refused at once instead of waiting unseen.
+const STORE_QUEUE: usize = 1_024;
+
+impl Settings {
+    pub fn store(&self) -> store::Settings {
+        store::Settings {
+            location: self.store.clone(),
+            readers: STORE_READERS,
+            timeout: STORE_TIMEOUT,
+            queue: STORE_QUEUE,
+        }
+    }
+
+    pub fn authn(&self) -> authn::Settings {
+        authn::Settings {
+            token_prefix: self.pats.prefix.clone(),
+            throttle: self.throttle,
+            ..authn::Settings::default()
+        }
+    }
+
+    pub const fn lockout(&self) -> LockoutSettings {
+        self.lockout
+    }
+
+    /// `None`: the store counts.
+    pub fn redis_counts(&self) -> Option<RedisSettings> {
+        self.redis.clone()
+    }
+}
