@@ -3,9 +3,14 @@
 //! A claim is a function of a [`Backend`]; `claims!` makes one test of it for each database. What only
 //! one of them can suffer (a file that is deleted, a server that is stopped) has a file of its own.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 #![expect(unreachable_pub, reason = "the harness is shared by several tests, each a crate of its own")]
 
 mod changes;
+mod counts;
+mod directory;
+mod history;
+mod tokens;
 mod world;
 
 #[path = "../harness/postgres.rs"]

@@ -6,11 +6,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use locum::clock::{FixedClock, Timestamp};
-use locum::directory::{Account, AccountId, Actor, Holding, Kind, Life, Permission, RoleName, State, Username};
+use locum::directory::owner_cascade::{Change, Household};
+use locum::directory::pepper::{PepperVersion, TokenHash};
+use locum::directory::{
+    Account, AccountId, Actor, Holding, Kind, Life, Pat, PatState, Permission, PublicId, ReasonCode, Restrictions,
+    RoleName, State, Username,
+};
 use locum::history::{Action, ActionType, Actions};
-use locum::store::{ChangeError, Committed, Location, OpenError, Outcome, Settings, Store, StoreError, Writer};
+use locum::store::{
+    Applied, ApplyContext, ChangeError, Committed, Location, OpenError, Outcome, Settings, Store, StoreError, Writer,
+};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
 use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::postgres::Postgres;
 
@@ -61,7 +73,32 @@ impl Backend {
     }
 
     pub async fn try_open(&self) -> Result<Store, OpenError> {
-        Store::open(&self.settings(), Arc::new(FixedClock::at(NOON))).await
+        self.open_with(&self.settings()).await
+    }
+
+    pub async fn open_with(&self, settings: &Settings) -> Result<Store, OpenError> {
+        Store::open(settings, Arc::new(FixedClock::at(NOON))).await
+    }
+
+    /// Runs statements past Locum, as somebody who reaches the database.
+    pub async fn tamper(&self, statements: &'static str) {
+        self.try_tamper(statements).await.unwrap();
+    }
+
+    pub async fn try_tamper(&self, statements: &'static str) -> Result<(), sqlx::Error> {
+        match &self.url {
+            Some(url) => {
+                let mut connection = sqlx::PgConnection::connect(url).await?;
+                sqlx::raw_sql(statements).execute(&mut connection).await?;
+                connection.close().await
+            }
+            None => {
+                let options = SqliteConnectOptions::new().filename(self.path());
+                let mut connection = options.connect().await?;
+                sqlx::raw_sql(statements).execute(&mut connection).await?;
+                connection.close().await
+            }
+        }
     }
 }
 
@@ -149,4 +186,106 @@ pub async fn try_add(store: &Store, account: &Account) -> Changed<()> {
             })
         })
         .await
+}
+
+/// Runs `operation` as a change of which one action tells.
+pub async fn write<T: Send + 'static>(
+    store: &Store,
+    operation: impl for<'w> FnOnce(&'w mut Writer) -> BoxFuture<'w, Result<T, StoreError>> + Send + 'static,
+) -> Changed<T> {
+    store
+        .change(move |writer: &mut Writer| {
+            Box::pin(async move {
+                let value = operation(writer).await?;
+                Ok(Outcome::Changed(value, Actions::one(Action::new(ActionType::RolesChanged, root()))))
+            })
+        })
+        .await
+}
+
+/// Carries out what a rule of households decides.
+pub async fn cascade(
+    store: &Store,
+    person: AccountId,
+    rule: impl FnOnce(&Household) -> Vec<Change> + Send + 'static,
+) -> Applied {
+    let applying = write(store, move |writer| {
+        Box::pin(async move {
+            let household = writer.household(person).await?.expect("the person exists");
+            writer.apply(&rule(&household), &context()).await
+        })
+    });
+    applying.await.unwrap().value
+}
+
+pub fn context() -> ApplyContext {
+    ApplyContext {
+        now: NOON.plus(Duration::from_secs(60)),
+        by: root(),
+        reason: ReasonCode::marked_inactive(),
+        pat_reason: ReasonCode::account_inactivated(),
+    }
+}
+
+/// Keeps the writing task busy until it is opened, so that what is asked for meanwhile waits.
+pub struct Gate {
+    open: oneshot::Sender<()>,
+    closed: JoinHandle<Changed<()>>,
+}
+
+impl Gate {
+    pub async fn close(store: &Store) -> Self {
+        let (open, opened) = oneshot::channel::<()>();
+        let (entered, inside) = oneshot::channel();
+        let store = store.clone();
+        let closed = tokio::spawn(async move {
+            store
+                .change(move |_: &mut Writer| {
+                    Box::pin(async move {
+                        entered.send(()).unwrap();
+                        opened.await.unwrap();
+                        Ok(Outcome::Unchanged(()))
+                    })
+                })
+                .await
+        });
+        inside.await.unwrap();
+        Self { open, closed }
+    }
+
+    pub async fn open(self) {
+        self.open.send(()).unwrap();
+        self.closed.await.unwrap().unwrap();
+    }
+}
+
+pub fn public_id(number: u64) -> PublicId {
+    PublicId::parse(&format!("{number:012}")).unwrap()
+}
+
+/// A confirmed token of an account.
+pub fn pat_of(account: AccountId, number: u64) -> Pat {
+    Pat {
+        public_id: public_id(number),
+        account,
+        service: "nightly export".into(),
+        state: PatState::Confirmed { at: NOON },
+        created_at: NOON,
+        created_by: root(),
+        expires_at: NOON.plus(Duration::from_secs(3_600)),
+        restrictions: Restrictions::default(),
+        last_used_at: None,
+    }
+}
+
+pub const HASH: TokenHash = TokenHash::from_bytes([7; 32]);
+
+pub async fn add_pat(store: &Store, pat: &Pat) -> Changed<()> {
+    let pat = pat.clone();
+    write(store, move |writer| Box::pin(async move { writer.insert_pat(&pat, &HASH, PepperVersion(3)).await })).await
+}
+
+/// How much more than the usual a run does.
+pub fn scale() -> u32 {
+    std::env::var_os("LOCUM_TEST_SCALE").and_then(|text| text.to_str()?.parse().ok()).unwrap_or(1)
 }

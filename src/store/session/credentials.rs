@@ -50,7 +50,9 @@ impl Session {
             LEFT JOIN pats p ON p.public_id = $2 \
             LEFT JOIN accounts a ON a.id = p.account \
             LEFT JOIN accounts o ON o.id = a.owner";
-        let values = vec![username.unwrap_or("").into(), public_id.as_ref().map_or("", PublicId::as_str).into()];
+        // no database text holds a zero byte, and no username does
+        let username = username.filter(|text| !text.contains('\0')).unwrap_or("");
+        let values = vec![username.into(), public_id.as_ref().map_or("", PublicId::as_str).into()];
         let Some(row) = self.row(SQL, values).await? else { return Ok(LookUp::default()) };
         let pat = match optional_account(&row, "a_")? {
             None => None,

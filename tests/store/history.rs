@@ -1,0 +1,123 @@
+//! The history: in its order, filtered, and anything done to it found (H2, H3, H5).
+
+use locum::directory::Actor;
+use locum::history::chain::Broken;
+use locum::history::{Action, ActionType};
+use locum::store::{AuditError, HistoryFilter, Store};
+
+use crate::world::*;
+
+const UNLOCK_SQLITE: &str = "DROP TRIGGER history_is_not_changed; DROP TRIGGER history_is_not_deleted;";
+const UNLOCK_POSTGRES: &str = "ALTER TABLE history DISABLE TRIGGER USER;";
+
+/// A store with ten entries, its history open to whoever reaches the database.
+async fn ten_entries(backend: &Backend) -> Store {
+    let store = backend.open().await;
+    for number in 0..10 {
+        add(&store, &[&person(&format!("p{number}"))]).await;
+    }
+    backend.tamper(if backend.kept == Kept::Sqlite { UNLOCK_SQLITE } else { UNLOCK_POSTGRES }).await;
+    store.read().await.unwrap().audit().await.unwrap();
+    store
+}
+
+async fn audit(store: &Store) -> AuditError {
+    store.read().await.unwrap().audit().await.unwrap_err()
+}
+
+claims! {
+    /// H5
+    async fn a_changed_entry_is_named(backend: Backend) {
+        let store = ten_entries(&backend).await;
+        backend.tamper("UPDATE history SET canonical = (SELECT canonical FROM history WHERE sequence = 3) WHERE sequence = 4").await;
+        assert_eq!(audit(&store).await, AuditError::Broken(Broken::Changed(4)));
+    }
+
+    /// H5
+    async fn a_removed_entry_is_named(backend: Backend) {
+        let store = ten_entries(&backend).await;
+        backend.tamper("DELETE FROM history WHERE sequence = 6").await;
+        assert_eq!(audit(&store).await, AuditError::Broken(Broken::Missing { expected: 6, found: 7 }));
+    }
+
+    /// H5
+    async fn two_swapped_entries_are_found(backend: Backend) {
+        let store = ten_entries(&backend).await;
+        backend.tamper(
+            "UPDATE history SET sequence = 1004 WHERE sequence = 4; UPDATE history SET sequence = 4 WHERE sequence = 5; \
+             UPDATE history SET sequence = 5 WHERE sequence = 1004",
+        ).await;
+        assert_eq!(audit(&store).await, AuditError::Broken(Broken::Changed(4)));
+    }
+
+    /// H5
+    async fn a_cut_tail_is_found(backend: Backend) {
+        let store = ten_entries(&backend).await;
+        backend.tamper("DELETE FROM history WHERE sequence > 8").await;
+        assert_eq!(audit(&store).await, AuditError::Broken(Broken::Tail { expected: 10, found: 8 }));
+    }
+
+    /// H5
+    async fn a_head_that_was_set_back_is_found(backend: Backend) {
+        let store = ten_entries(&backend).await;
+        backend.tamper("UPDATE head SET hash = (SELECT hash FROM history WHERE sequence = 9)").await;
+        assert_eq!(audit(&store).await, AuditError::Broken(Broken::Changed(10)));
+    }
+
+    /// H5: a column that is searched cannot hide an entry from a list.
+    async fn an_entry_filed_under_something_else_is_found(backend: Backend) {
+        let store = ten_entries(&backend).await;
+        backend.tamper("UPDATE history SET target = NULL WHERE sequence = 2").await;
+        assert_eq!(audit(&store).await, AuditError::Misfiled(2));
+    }
+
+    /// H5
+    async fn the_history_is_append_only(backend: Backend) {
+        let store = backend.open().await;
+        add(&store, &[&person("ann")]).await;
+        for statements in ["UPDATE history SET actor = 'locum'", "DELETE FROM history"] {
+            assert!(backend.try_tamper(statements).await.is_err(), "{statements}");
+        }
+        store.read().await.unwrap().audit().await.unwrap();
+    }
+
+    /// H2
+    async fn the_history_is_filtered_and_paged_newest_first(backend: Backend) {
+        let store = backend.open().await;
+        let (ann, bob) = (person("ann"), person("bob"));
+        add(&store, &[&ann, &bob]).await;
+        let by_ann = Actor::Account(ann.id);
+        store.record(vec![
+            Action::new(ActionType::OperationRefused, by_ann.clone()).to(bob.id),
+            Action::new(ActionType::AttemptFailed, Actor::Locum).to(bob.id).because("L1"),
+        ]).await.unwrap();
+        let mut reader = store.read().await.unwrap();
+        let mut sequences = async |filter: HistoryFilter| -> Vec<u64> {
+            reader.history(&filter).await.unwrap().into_iter().map(|entry| entry.sequence).collect()
+        };
+        let all = HistoryFilter::default;
+        assert_eq!(sequences(all()).await, [4, 3, 2, 1]);
+        assert_eq!(sequences(HistoryFilter { target: Some(bob.id), ..all() }).await, [4, 3, 2]);
+        assert_eq!(sequences(HistoryFilter { actor: Some(by_ann), ..all() }).await, [3]);
+        assert_eq!(sequences(HistoryFilter { kind: Some(ActionType::UserAdded), ..all() }).await, [2, 1]);
+        assert_eq!(sequences(HistoryFilter { limit: 2, ..all() }).await, [4, 3]);
+        assert_eq!(sequences(HistoryFilter { before: Some(3), ..all() }).await, [2, 1]);
+    }
+
+    /// H3
+    async fn an_entry_reads_back_with_everything_in_it(backend: Backend) {
+        let store = backend.open().await;
+        let action = Action::new(ActionType::OperationRefused, root())
+            .to(new_id())
+            .object("role:reports")
+            .from_address(Some("2001:db8::7".parse().unwrap()))
+            .in_request(Some("r-1".into()))
+            .detail("code", Some("before"), Some("after"));
+        store.record(vec![action.clone()]).await.unwrap();
+        let mut reader = store.read().await.unwrap();
+        let entry = reader.history(&HistoryFilter::default()).await.unwrap().remove(0);
+        assert_eq!((entry.action, entry.at), (action, NOON));
+        let links = reader.links(1, 10).await.unwrap();
+        assert_eq!((links.len(), links[0].hash), (1, reader.head().await.unwrap().hash));
+    }
+}
