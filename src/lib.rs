@@ -38,6 +38,7 @@ pub mod config;
 pub mod directory;
 pub mod history;
 pub mod policy;
+pub mod provision;
 pub mod server;
 pub mod store;
 pub mod telemetry;

@@ -1,0 +1,122 @@
+//! Operations: one function is one operation, with one set of rules, one transaction, and its actions.
+//!
+//! Every function takes who asks ([`Request`]) and asks the table of rights first. What follows is
+//! decided by the pure rules of `directory`; the store writes exactly that, together with the actions,
+//! and commits. Before the function returns, every account that was touched has been narrowed or
+//! widened in this node's caches, and what runs without its right any more has been cut (R2, R3).
+//!
+//! Architecture invariant: nothing here decides what a rule of the directory decides, and nothing
+//! writes to the store but through [`operation`], so that no change goes unrecorded and no refused
+//! change of an identified caller either (H1).
+
+pub mod app;
+mod demands;
+pub mod holding;
+mod household;
+pub mod lockout;
+pub mod name;
+mod nearest;
+mod operation;
+pub mod pat;
+pub mod person;
+pub mod proxy_user;
+pub mod reading;
+pub mod reason;
+mod refusal;
+mod request;
+pub mod role;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use refusal::{Error, Refusal, Wanted};
+pub use request::{Caller, Request};
+
+use crate::clock::Clock;
+use crate::cluster::{FailureCounts, InFlight, Subjects};
+use crate::directory::AppName;
+use crate::directory::pepper::Peppers;
+use crate::directory::tombstone::TombstoneKey;
+use crate::store::Store;
+
+/// Fills a buffer with random bytes of the operating system.
+pub type Random = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
+
+/// What an operator decides about operations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// What stands before `locum_pat_` in this installation's tokens; empty for nothing (T5).
+    pub prefix: String,
+    /// The longest life of a token; [`crate::directory::pat::LONGEST_LIFE`] holds beside it (T2).
+    pub longest_life: Duration,
+    /// How long a token waits for its confirmation (T3).
+    pub confirm_within: Duration,
+    /// Apps that every person added has access to (R8).
+    pub default_apps: BTreeSet<AppName>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            prefix: String::new(),
+            longest_life: crate::directory::pat::LONGEST_LIFE,
+            confirm_within: Duration::from_secs(15 * 60),
+            default_apps: BTreeSet::new(),
+        }
+    }
+}
+
+/// What operations work with. A handle: clones share everything.
+#[derive(Clone)]
+pub struct Provision(Arc<Parts>);
+
+/// The parts of a [`Provision`], for whoever puts it together.
+pub struct Parts {
+    pub store: Store,
+    pub subjects: Subjects,
+    pub in_flight: InFlight,
+    /// Where failures are counted outside of the store, if anywhere: told to forget who was deleted
+    /// or made active.
+    pub counts: Option<Arc<dyn FailureCounts>>,
+    pub peppers: Arc<Peppers>,
+    pub tombstones: Arc<TombstoneKey>,
+    pub clock: Arc<dyn Clock>,
+    pub random: Random,
+    pub settings: Settings,
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parts").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl Provision {
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.0.clock
+    }
+
+    pub fn peppers(&self) -> &Peppers {
+        &self.0.peppers
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+}
+
+impl fmt::Debug for Provision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Provision").field(&self.0).finish()
+    }
+}

@@ -1,0 +1,206 @@
+//! Why an operation did not happen: a rule that says no, with what would be right, or a fault.
+//!
+//! A refusal is an answer: it has a stable code, it names the rule, and it is recorded where an
+//! identified caller tried a change. A fault is no answer: nothing is known but that nothing changed.
+
+use crate::directory::owner_cascade::CascadeRefusal;
+use crate::directory::pat::PatRefusal;
+use crate::directory::rights::NotAllowed;
+use crate::directory::{AppName, Kind, PublicId, ReasonCode, RoleName, Username};
+use crate::store::StoreError;
+
+/// A rule that says no. Nothing has changed then.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error(transparent)]
+    NotAllowed(#[from] NotAllowed),
+
+    #[error("there is no account `{name}`{}", suggest(.nearest))]
+    UnknownAccount { name: String, nearest: Vec<String> },
+    #[error("there is no role `{name}`{}; `locum role add {name}` defines it", suggest(.nearest))]
+    UnknownRole { name: RoleName, nearest: Vec<String> },
+    #[error("there is no app `{name}`{}; apps are written in the configuration as `[apps.{name}]`", suggest(.nearest))]
+    UnknownApp { name: AppName, nearest: Vec<String> },
+    #[error("there is no reason `{code}`{}; `locum reason list` shows all, `locum reason add` makes a new one", suggest(.nearest))]
+    UnknownReason { code: ReasonCode, nearest: Vec<String> },
+    #[error("there is no token with the public id `{0}`: `locum pat list` shows those of a proxy user")]
+    UnknownPat(PublicId),
+    #[error(
+        "`{0}` is no namespace of permissions: use `general`, `global`, `cost-centre`, `notification` or the name of an app"
+    )]
+    UnknownNamespace(String),
+
+    #[error("`{0}` is a proxy user, and only a person can stand here: see `locum proxy-user`")]
+    NotAPerson(Username),
+    #[error("`{0}` is a person, and only a proxy user can stand here: see `locum person`")]
+    NotAProxyUser(Username),
+
+    #[error("the username `{0}` is taken: choose another")]
+    UsernameTaken(Username),
+    #[error(
+        "the username `{wanted}` differs only in case from `{existing}`, and applications fold case: choose another"
+    )]
+    UsernameLookAlike { wanted: Username, existing: Username },
+    #[error(
+        "the username `{0}` belonged to a deleted account, and applications may keep data under it: choose another, or set it free with `locum name release {0}`"
+    )]
+    UsernameDeleted(Username),
+    #[error("the username `{0}` is kept for Locum itself, which acts under it in the history: choose another")]
+    UsernameReserved(Username),
+    #[error("no deleted account had the username `{0}`: there is nothing to release")]
+    NameNotKept(Username),
+
+    #[error(transparent)]
+    Cascade(#[from] CascadeRefusal),
+    #[error("`{0}` is inactive: mark it active first")]
+    AccountInactive(Username),
+
+    #[error("the token `{public_id}` stays as it is: {refusal}")]
+    PatState { public_id: PublicId, refusal: PatRefusal },
+    #[error(transparent)]
+    PatWish(#[from] PatRefusal),
+    #[error("this idempotency key was used for another request, which made the token `{0}`: use a new key")]
+    KeyReused(PublicId),
+
+    #[error("the role `{0}` is defined already: `locum role set` changes what it contains")]
+    RoleExists(RoleName),
+    #[error("the reason `{0}` stands in the table already")]
+    ReasonExists(ReasonCode),
+    #[error("a reason needs a text of 1 to 200 characters that says what it means, this one has {0}")]
+    ReasonText(usize),
+    #[error("`{0}` cannot be copied onto itself")]
+    SameAccount(Username),
+}
+
+fn suggest(nearest: &[String]) -> String {
+    match nearest {
+        [] => String::new(),
+        names => {
+            let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+            format!(": did you mean {}?", names.join(" or "))
+        }
+    }
+}
+
+impl Refusal {
+    /// The stable name of the refusal, for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotAllowed(_) => "not_allowed",
+            Self::UnknownAccount { .. } => "unknown_account",
+            Self::UnknownRole { .. } => "unknown_role",
+            Self::UnknownApp { .. } => "unknown_app",
+            Self::UnknownReason { .. } => "unknown_reason",
+            Self::UnknownPat(_) => "unknown_pat",
+            Self::UnknownNamespace(_) => "unknown_namespace",
+            Self::NotAPerson(_) => "not_a_person",
+            Self::NotAProxyUser(_) => "not_a_proxy_user",
+            Self::UsernameTaken(_) => "username_taken",
+            Self::UsernameLookAlike { .. } => "username_look_alike",
+            Self::UsernameDeleted(_) => "username_deleted",
+            Self::UsernameReserved(_) => "username_reserved",
+            Self::NameNotKept(_) => "name_not_kept",
+            Self::Cascade(CascadeRefusal::NotHeldByOwner { .. }) => "not_held_by_owner",
+            Self::Cascade(CascadeRefusal::OwnerInactive(_)) => "owner_inactive",
+            Self::AccountInactive(_) => "account_inactive",
+            Self::PatState { refusal, .. } | Self::PatWish(refusal) => match refusal {
+                PatRefusal::AlreadyConfirmed => "pat_already_confirmed",
+                PatRefusal::Lapsed => "pat_lapsed",
+                PatRefusal::Revoked => "pat_revoked",
+                PatRefusal::Expired => "pat_expired",
+                PatRefusal::Service(_) => "service_name",
+                PatRefusal::TooLong { .. } => "life_too_long",
+                PatRefusal::TooShort => "life_too_short",
+            },
+            Self::KeyReused(_) => "idempotency_key_reused",
+            Self::RoleExists(_) => "role_exists",
+            Self::ReasonExists(_) => "reason_exists",
+            Self::ReasonText(_) => "reason_text",
+            Self::SameAccount(_) => "same_account",
+        }
+    }
+
+    /// The rule that says no, by the id of its requirement.
+    pub const fn rule(&self) -> Option<&'static str> {
+        match self {
+            Self::UsernameTaken(_) | Self::UsernameLookAlike { .. } => Some("P2"),
+            Self::UsernameReserved(_) => Some("H3"),
+            Self::UsernameDeleted(_) | Self::NameNotKept(_) => Some("P12"),
+            Self::Cascade(CascadeRefusal::NotHeldByOwner { .. }) => Some("P5"),
+            Self::Cascade(CascadeRefusal::OwnerInactive(_)) => Some("P11"),
+            Self::NotAPerson(_) => Some("P14"),
+            Self::AccountInactive(_) | Self::NotAProxyUser(_) => Some("T1"),
+            Self::PatState { refusal, .. } | Self::PatWish(refusal) => match refusal {
+                PatRefusal::AlreadyConfirmed | PatRefusal::Lapsed => Some("T3"),
+                PatRefusal::Revoked => Some("T6"),
+                PatRefusal::Expired | PatRefusal::TooLong { .. } | PatRefusal::TooShort => Some("T2"),
+                PatRefusal::Service(_) => Some("T1"),
+            },
+            Self::KeyReused(_) => Some("T3"),
+            Self::UnknownReason { .. } | Self::ReasonExists(_) | Self::ReasonText(_) => Some("T6"),
+            Self::UnknownRole { .. } | Self::UnknownNamespace(_) | Self::RoleExists(_) => Some("R6"),
+            Self::UnknownApp { .. } => Some("R8"),
+            Self::NotAllowed(_) | Self::UnknownAccount { .. } | Self::UnknownPat(_) | Self::SameAccount(_) => None,
+        }
+    }
+
+    /// Names that were perhaps meant.
+    pub fn nearest(&self) -> &[String] {
+        match self {
+            Self::UnknownAccount { nearest, .. }
+            | Self::UnknownRole { nearest, .. }
+            | Self::UnknownApp { nearest, .. }
+            | Self::UnknownReason { nearest, .. } => nearest,
+            _ => &[],
+        }
+    }
+}
+
+/// Why an operation did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store did its part or not; who asks again learns which.
+    #[error("the operation was interrupted: ask for the present state before you try again")]
+    Interrupted,
+}
+
+impl From<NotAllowed> for Error {
+    fn from(refusal: NotAllowed) -> Self {
+        Self::Refused(refusal.into())
+    }
+}
+
+impl From<CascadeRefusal> for Error {
+    fn from(refusal: CascadeRefusal) -> Self {
+        Self::Refused(refusal.into())
+    }
+}
+
+impl From<PatRefusal> for Error {
+    fn from(refusal: PatRefusal) -> Self {
+        Self::Refused(refusal.into())
+    }
+}
+
+/// Refuses a person where a proxy user is meant, or the other way round.
+pub(super) fn demand_kind(username: &Username, kind: Kind, wanted: Wanted) -> Result<(), Refusal> {
+    match (kind, wanted) {
+        (Kind::Person, Wanted::ProxyUser) => Err(Refusal::NotAProxyUser(username.clone())),
+        (Kind::Proxy { .. }, Wanted::Person) => Err(Refusal::NotAPerson(username.clone())),
+        (Kind::Person, Wanted::Person | Wanted::Either) | (Kind::Proxy { .. }, Wanted::ProxyUser | Wanted::Either) => {
+            Ok(())
+        }
+    }
+}
+
+/// Which kind of account an operation is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    Person,
+    ProxyUser,
+    Either,
+}

@@ -1,0 +1,66 @@
+//! Who asks, and from where: what every operation is told before it is told what to do.
+
+use std::net::IpAddr;
+
+use crate::directory::rights::{self, NotAllowed, Operation};
+use crate::directory::{AccountId, Actor};
+use crate::history::{Action, ActionType};
+
+pub use crate::directory::rights::Caller;
+
+/// One call of an operation.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub caller: Caller,
+    /// Where the call came from; none on the host's own socket.
+    pub address: Option<IpAddr>,
+    pub request_id: Option<String>,
+}
+
+impl Request {
+    /// Whoever holds the machine, by the name of the Unix user.
+    pub fn from_host(unix_user: impl Into<String>) -> Self {
+        Self { caller: Caller::HostShell { unix_user: unix_user.into() }, address: None, request_id: None }
+    }
+
+    /// Whether the caller has the right to `operation`.
+    ///
+    /// # Errors
+    /// In every case that the table of rights does not allow by name.
+    pub fn demand(&self, operation: &Operation) -> Result<(), NotAllowed> {
+        rights::may(&self.caller, operation)
+    }
+
+    /// Who the history says acted (H3).
+    pub fn actor(&self) -> Actor {
+        match &self.caller {
+            Caller::HostShell { unix_user } => Actor::Host(unix_user.clone()),
+            Caller::Person { account, .. } | Caller::ProxyUser { account } | Caller::ApiKey { account, .. } => {
+                Actor::Account(*account)
+            }
+            Caller::StandIn { holder, .. } => Actor::Account(*holder),
+        }
+    }
+
+    fn on_behalf_of(&self) -> Option<AccountId> {
+        match &self.caller {
+            Caller::StandIn { target, .. } => Some(*target),
+            Caller::HostShell { .. } | Caller::Person { .. } | Caller::ProxyUser { .. } | Caller::ApiKey { .. } => None,
+        }
+    }
+
+    /// An action that the caller does by this call.
+    pub(crate) fn action(&self, kind: ActionType) -> Action {
+        self.finish(Action::new(kind, self.actor()))
+    }
+
+    /// An action that Locum does because of this call, by the rule `cause`.
+    pub(crate) fn consequence(&self, kind: ActionType, cause: impl Into<String>) -> Action {
+        self.finish(Action::new(kind, Actor::Locum).because(cause))
+    }
+
+    fn finish(&self, mut action: Action) -> Action {
+        action.on_behalf_of = self.on_behalf_of();
+        action.from_address(self.address).in_request(self.request_id.clone())
+    }
+}

@@ -1,0 +1,107 @@
+//! Roles: defined, and what they contain changed for everybody who holds them (R6).
+
+use std::collections::BTreeSet;
+
+use super::operation::{Attempt, Decided, Effects, Hand};
+use super::{Error, Provision, Refusal, Request};
+use crate::directory::rights::Operation;
+use crate::directory::{Holding, Permission, RoleName};
+use crate::history::{Action, ActionType, Actions};
+
+/// The namespaces of permissions that are no app's.
+const NAMESPACES: [&str; 4] = ["general", "global", "cost-centre", "notification"];
+
+/// Defines a role with what it contains.
+///
+/// # Errors
+/// When the caller may not, the role exists, or its app or the namespace of a permission does not.
+pub async fn add(
+    provision: &Provision,
+    request: &Request,
+    role: RoleName,
+    permissions: BTreeSet<Permission>,
+) -> Result<(), Error> {
+    let attempt = Attempt::to("role_add").with_holding(&Holding::Role(role.clone()));
+    provision
+        .change(request, attempt, move |mut hand| {
+            Box::pin(async move {
+                hand.request.demand(&Operation::DefineRoles { app: role.app().cloned() })?;
+                if let Some(app) = role.app() {
+                    hand.demand_app(app).await?;
+                }
+                hand.demand_namespaces(&permissions).await?;
+                if hand.writer.role(&role).await?.is_some() {
+                    return Err(Refusal::RoleExists(role).into());
+                }
+                hand.writer.insert_role(&role, &permissions).await?;
+                let mut added = hand.action(ActionType::RoleAdded).object(Holding::Role(role).to_stored());
+                for permission in &permissions {
+                    added = added.detail(permission.as_str(), None, Some("contained"));
+                }
+                Hand::done((), added, Effects::default())
+            })
+        })
+        .await
+}
+
+/// Replaces what a role contains: *role access updated*, for everyone who holds it.
+///
+/// # Errors
+/// When the caller may not, the role is not defined, or the namespace of a permission does not exist.
+pub async fn set_permissions(
+    provision: &Provision,
+    request: &Request,
+    role: RoleName,
+    permissions: BTreeSet<Permission>,
+) -> Result<(), Error> {
+    let attempt = Attempt::to("role_set").with_holding(&Holding::Role(role.clone()));
+    provision
+        .change(request, attempt, move |mut hand| {
+            Box::pin(async move {
+                hand.request.demand(&Operation::DefineRoles { app: role.app().cloned() })?;
+                hand.demand_role(&role).await?;
+                hand.demand_namespaces(&permissions).await?;
+                let before = hand.writer.role(&role).await?.unwrap_or_default();
+                if before == permissions {
+                    return Ok(Decided::AsItWas(()));
+                }
+                hand.writer.set_role_permissions(&role, &permissions).await?;
+
+                let holding = Holding::Role(role);
+                let mut updated = hand.action(ActionType::RoleAccessUpdated).object(holding.to_stored());
+                for permission in before.difference(&permissions) {
+                    updated = updated.detail(permission.as_str(), Some("contained"), None);
+                }
+                for permission in permissions.difference(&before) {
+                    updated = updated.detail(permission.as_str(), None, Some("contained"));
+                }
+                let holders = hand.writer.holders(&holding).await?;
+                let mut effects = Effects::default();
+                let holders_now = holders.iter().copied();
+                if before.is_subset(&permissions) {
+                    effects.widened.extend(holders_now);
+                } else {
+                    effects.narrowed.extend(holders_now);
+                }
+                // One for the role, and one for each account whose access it changes (H2).
+                let each: Vec<Action> = holders.iter().map(|holder| updated.clone().to(*holder)).collect();
+                let actions = each.into_iter().fold(Actions::one(updated), Actions::and);
+                Ok(Decided::Changed((), actions, effects))
+            })
+        })
+        .await
+}
+
+impl Hand<'_> {
+    async fn demand_namespaces(&mut self, permissions: &BTreeSet<Permission>) -> Result<(), Error> {
+        let apps = self.writer.apps().await?;
+        for permission in permissions {
+            let namespace = permission.namespace();
+            let is_app = || apps.iter().any(|app| app.name.as_str() == namespace);
+            if !NAMESPACES.contains(&namespace) && !is_app() {
+                return Err(Refusal::UnknownNamespace(namespace.to_owned()).into());
+            }
+        }
+        Ok(())
+    }
+}
