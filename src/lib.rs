@@ -36,6 +36,7 @@ pub mod clock;
 pub mod cluster;
 pub mod config;
 pub mod directory;
+pub mod gateway;
 pub mod history;
 pub mod policy;
 pub mod provision;

@@ -152,7 +152,9 @@ impl RouteTable {
                 report(None, TableFault::NoRoutes);
             }
             for (number, route) in app.routes.iter().enumerate() {
-                faults_of(app, number, route).into_iter().for_each(|fault| report(Some(number), fault));
+                for fault in faults_of(app, number, route) {
+                    report(Some(number), fault);
+                }
             }
         }
         problems

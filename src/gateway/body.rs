@@ -1,0 +1,168 @@
+//! The body of an answer: a refusal's few bytes, or what streams from an app until it ends or is cut.
+//!
+//! A body that ends before its time ends with an error, which makes the server abort the client's
+//! connection: half an answer must not look like a whole one. The guard of the request lives in here,
+//! so what runs can be cut until its last byte (R3).
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use tokio::time::{Instant, Sleep};
+
+use super::upstream::ResponseBody;
+use crate::cluster::Guard;
+
+/// Why a body ended before its time.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The access that it was permitted by was withdrawn or ran out.
+    #[error("the access was withdrawn")]
+    Cut,
+    #[error("nothing moved for {}s", .0.as_secs())]
+    Idle(Duration),
+    #[error("the app's connection failed: {0}")]
+    Upstream(hyper::Error),
+    #[error("the client's connection failed: {0}")]
+    Client(hyper::Error),
+}
+
+impl BodyError {
+    pub const fn slug(&self) -> &'static str {
+        match self {
+            Self::Cut => "cut",
+            Self::Idle(_) => "idle",
+            Self::Upstream(_) => "upstream",
+            Self::Client(_) => "client",
+        }
+    }
+}
+
+/// The body of every answer of the gateway.
+pub struct Body(Kind);
+
+enum Kind {
+    Whole(Option<Bytes>),
+    Streaming(Streaming),
+}
+
+struct Streaming {
+    body: ResponseBody,
+    guard: Option<Arc<Guard>>,
+    idle: Idle,
+}
+
+impl Body {
+    pub(super) fn empty() -> Self {
+        Self(Kind::Whole(None))
+    }
+
+    pub(super) fn whole(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        Self(Kind::Whole((!bytes.is_empty()).then_some(bytes)))
+    }
+
+    pub(super) fn streaming(body: ResponseBody, guard: Option<Arc<Guard>>, idle: Duration) -> Self {
+        Self(Kind::Streaming(Streaming { body, guard, idle: Idle::new(idle) }))
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut self.0 {
+            Kind::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Kind::Streaming(streaming) => {
+                let frame = ready!(streaming.poll_frame(cx));
+                if let Some(Err(error)) = &frame {
+                    metrics::counter!("locum_bodies_broken_total", "side" => "response", "why" => error.slug())
+                        .increment(1);
+                    tracing::debug!(%error, "the body of a response ended early");
+                }
+                Poll::Ready(frame)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Whole(bytes) => bytes.is_none(),
+            Kind::Streaming(streaming) => streaming.body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Kind::Streaming(streaming) => streaming.body.size_hint(),
+        }
+    }
+}
+
+impl Streaming {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(guard) = &self.guard
+            && guard.is_cancelled()
+        {
+            return Poll::Ready(Some(Err(BodyError::Cut)));
+        }
+        match self.body.poll_data(cx) {
+            Poll::Ready(data) => {
+                self.idle.reset();
+                Poll::Ready(data.map(|data| data.map(Frame::data).map_err(BodyError::Upstream)))
+            }
+            Poll::Pending => poll_silence(self.guard.as_deref(), &mut self.idle, cx).map(|error| Some(Err(error))),
+        }
+    }
+}
+
+/// What can end a body that has nothing to say: a cut, or too long a silence.
+pub(super) fn poll_silence(guard: Option<&Guard>, idle: &mut Idle, cx: &mut Context<'_>) -> Poll<BodyError> {
+    if guard.is_some_and(|guard| guard.poll_cancelled(cx).is_ready()) {
+        return Poll::Ready(BodyError::Cut);
+    }
+    idle.poll(cx)
+}
+
+/// How long a body has been silent. The timer is made with the first silence, so that a body which
+/// comes at once costs none.
+pub(super) struct Idle {
+    limit: Duration,
+    sleep: Option<Pin<Box<Sleep>>>,
+    silent: bool,
+}
+
+impl Idle {
+    pub(super) const fn new(limit: Duration) -> Self {
+        Self { limit, sleep: None, silent: false }
+    }
+
+    pub(super) const fn reset(&mut self) {
+        self.silent = false;
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {
+        let limit = self.limit;
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        if !std::mem::replace(&mut self.silent, true) {
+            sleep.as_mut().reset(Instant::now() + limit);
+        }
+        ready!(sleep.as_mut().poll(cx));
+        Poll::Ready(BodyError::Idle(limit))
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Whole(bytes) => f.debug_tuple("Whole").field(&bytes.as_ref().map_or(0, Bytes::len)).finish(),
+            Kind::Streaming(streaming) => f.debug_tuple("Streaming").field(&streaming.body.size_hint()).finish(),
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Identity headers: what an app is told of its caller, in names that it understands (G6).
+//!
+//! A preset is nothing but a list of lines, each a name and a template, so that `set_headers` of the
+//! configuration and the presets are one thing. The lines are rendered once per principal and app; only
+//! those with the request's id are rendered for each request.
+
+use http::header::{HeaderName, HeaderValue};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+use super::settings::{AppSettings, Identity};
+use crate::authn::Proven;
+use crate::directory::{AppName, RoleSet};
+
+/// A set of names that some family of applications expects.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Preset {
+    #[default]
+    Locum,
+    Oauth2Proxy,
+    Authelia,
+    Authentik,
+    Grafana,
+    Gitea,
+    Jenkins,
+    RemoteUser,
+    Cloudflare,
+    /// None but those of `set_headers`.
+    None,
+}
+
+/// One line of a preset: the header, and what it tells. One that tells nothing is not set, and still
+/// kept from the client: the family's applications would read it.
+type PresetLine = (&'static str, Option<Field>);
+
+const USER: Option<Field> = Some(Field::User);
+const ROLES: Option<Field> = Some(Field::Roles);
+const UNSET: Option<Field> = None;
+
+impl Preset {
+    const fn lines(self) -> &'static [PresetLine] {
+        match self {
+            Self::Locum => &[
+                ("x-locum-user", USER),
+                ("x-locum-roles", ROLES),
+                ("x-locum-kind", Some(Field::Kind)),
+                ("x-locum-owner", Some(Field::Owner)),
+                ("x-locum-actor", Some(Field::Actor)),
+                ("x-locum-service", Some(Field::Service)),
+            ],
+            Self::Oauth2Proxy => &[
+                ("x-forwarded-user", USER),
+                ("x-forwarded-preferred-username", USER),
+                ("x-forwarded-groups", ROLES),
+                ("x-auth-request-user", UNSET),
+                ("x-auth-request-preferred-username", UNSET),
+                ("x-auth-request-groups", UNSET),
+                ("x-auth-request-email", UNSET),
+                ("x-auth-request-access-token", UNSET),
+            ],
+            Self::Authelia => {
+                &[("remote-user", USER), ("remote-groups", ROLES), ("remote-name", UNSET), ("remote-email", UNSET)]
+            }
+            Self::Authentik => &[
+                ("x-authentik-username", USER),
+                ("x-authentik-groups", Some(Field::RolesByPipe)),
+                ("x-authentik-entitlements", UNSET),
+                ("x-authentik-email", UNSET),
+                ("x-authentik-name", UNSET),
+                ("x-authentik-uid", UNSET),
+                ("x-authentik-jwt", UNSET),
+                ("x-authentik-meta-jwks", UNSET),
+                ("x-authentik-meta-outpost", UNSET),
+                ("x-authentik-meta-provider", UNSET),
+                ("x-authentik-meta-app", UNSET),
+                ("x-authentik-meta-version", UNSET),
+            ],
+            Self::Grafana => &[
+                ("x-webauth-user", USER),
+                ("x-webauth-groups", ROLES),
+                ("x-webauth-name", UNSET),
+                ("x-webauth-email", UNSET),
+                ("x-webauth-role", UNSET),
+                ("x-jwt-assertion", UNSET),
+            ],
+            Self::Gitea => &[("x-webauth-user", USER), ("x-webauth-email", UNSET), ("x-webauth-fullname", UNSET)],
+            Self::Jenkins => &[("x-forwarded-user", USER), ("x-forwarded-groups", Some(Field::RolesByPipe))],
+            Self::RemoteUser => &[
+                ("x-remote-user", USER),
+                ("x-remote-group", ROLES),
+                ("x-remote-groups", ROLES),
+                ("remote-user", UNSET),
+                ("remote_user", UNSET),
+            ],
+            Self::Cloudflare => &[("cf-access-authenticated-user-email", USER), ("cf-access-jwt-assertion", UNSET)],
+            Self::None => &[],
+        }
+    }
+}
+
+/// A header that an app is given, and the template of its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeaderLine {
+    pub name: HeaderName,
+    pub value: Vec<Piece>,
+}
+
+impl HeaderLine {
+    /// Whether it differs from request to request.
+    fn is_of_request(&self) -> bool {
+        self.value.contains(&Piece::Field(Field::RequestId))
+    }
+}
+
+/// A part of a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// Visible ASCII and spaces.
+    Literal(Box<str>),
+    Field(Field),
+}
+
+/// What can be told about the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// The name that the app is to see: the account's, or its owner's with `identity = "owner"`.
+    User,
+    /// The system's roles and the app's own, separated by commas.
+    Roles,
+    /// The same, separated by pipes.
+    RolesByPipe,
+    /// `person` or `proxy`.
+    Kind,
+    /// The owner of a proxy user.
+    Owner,
+    /// Who really acts, where that is not [`Field::User`].
+    Actor,
+    /// What the token is for; percent-encoded where it is not printable ASCII.
+    Service,
+    /// The id of the request.
+    RequestId,
+}
+
+/// What one app is told of every caller.
+#[derive(Debug)]
+pub(super) struct IdentityHeaders {
+    app: AppName,
+    identity: Identity,
+    lines: Vec<HeaderLine>,
+    managed: Vec<HeaderName>,
+    has_request_lines: bool,
+}
+
+/// Headers that are the same for every request of one principal.
+pub(super) type Rendered = [(HeaderName, HeaderValue)];
+
+impl IdentityHeaders {
+    pub(super) fn of(app: &AppSettings) -> Self {
+        let preset = app.headers.lines().iter().map(|(name, value)| HeaderLine {
+            name: HeaderName::from_static(name),
+            value: value.map(Piece::Field).into_iter().collect(),
+        });
+        let mut lines: Vec<HeaderLine> =
+            preset.filter(|line| app.set_headers.iter().all(|own| own.name != line.name)).collect();
+        lines.extend(app.set_headers.iter().cloned());
+        let managed = lines.iter().map(|line| line.name.clone()).collect();
+        lines.retain(|line| !line.value.is_empty());
+        let has_request_lines = lines.iter().any(HeaderLine::is_of_request);
+        Self { app: app.name().clone(), identity: app.identity, lines, managed, has_request_lines }
+    }
+
+    /// The names that nobody but the gateway may set.
+    pub(super) fn managed(&self) -> &[HeaderName] {
+        &self.managed
+    }
+
+    /// Whether any line has to be rendered for each request.
+    pub(super) const fn has_request_lines(&self) -> bool {
+        self.has_request_lines
+    }
+
+    /// What does not change from request to request.
+    pub(super) fn render(&self, who: Option<(&Proven, &RoleSet)>) -> Box<Rendered> {
+        self.render_lines(who, None)
+    }
+
+    /// What carries the request's id.
+    pub(super) fn render_for_request(&self, who: Option<(&Proven, &RoleSet)>, id: &str) -> Box<Rendered> {
+        self.render_lines(who, Some(id))
+    }
+
+    fn render_lines(&self, who: Option<(&Proven, &RoleSet)>, id: Option<&str>) -> Box<Rendered> {
+        let lines = self.lines.iter().filter(|line| line.is_of_request() == id.is_some());
+        lines.filter_map(|line| Some((line.name.clone(), self.value(&line.value, who, id)?))).collect()
+    }
+
+    /// A line that would tell of a caller has no value when there is none, and one of which nothing is
+    /// known has none either: an empty header could be read as an empty name.
+    fn value(&self, pieces: &[Piece], who: Option<(&Proven, &RoleSet)>, id: Option<&str>) -> Option<HeaderValue> {
+        let mut text = String::new();
+        let (mut asked, mut told) = (false, false);
+        for piece in pieces {
+            match piece {
+                Piece::Literal(literal) => text.push_str(literal),
+                Piece::Field(Field::RequestId) => text.push_str(id.unwrap_or_default()),
+                Piece::Field(field) => {
+                    asked = true;
+                    let (proven, roles) = who?;
+                    let before = text.len();
+                    self.tell(*field, proven, roles, &mut text);
+                    told |= text.len() > before;
+                }
+            }
+        }
+        if asked && !told {
+            return None;
+        }
+        // Every field is printable ASCII by then; what is not would be dropped rather than sent broken.
+        HeaderValue::from_str(&text).ok().filter(|value| !value.is_empty())
+    }
+
+    fn tell(&self, field: Field, proven: &Proven, roles: &RoleSet, text: &mut String) {
+        let owner = proven.owner.as_ref().map(|(_, username)| username.as_str());
+        let as_owner = owner.filter(|_| self.identity == Identity::Owner);
+        match field {
+            Field::User => text.push_str(as_owner.unwrap_or(proven.username.as_str())),
+            Field::Actor => text.push_str(as_owner.map_or("", |_| proven.username.as_str())),
+            Field::Owner => text.push_str(owner.unwrap_or_default()),
+            Field::Kind => text.push_str(proven.kind.slug()),
+            Field::Service => text.extend(utf8_percent_encode(&proven.service, NOT_IN_A_HEADER)),
+            Field::Roles => self.tell_roles(roles, ',', text),
+            Field::RolesByPipe => self.tell_roles(roles, '|', text),
+            Field::RequestId => {}
+        }
+    }
+
+    /// A role's name has neither comma nor pipe, so the list reads back as it was.
+    fn tell_roles(&self, roles: &RoleSet, separator: char, text: &mut String) {
+        for (at, role) in roles.roles_for(&self.app).enumerate() {
+            if at > 0 {
+                text.push(separator);
+            }
+            text.push_str(role.as_str());
+        }
+    }
+}
+
+/// Whatever is not printable ASCII, and the percent sign itself, so that the value reads back.
+const NOT_IN_A_HEADER: &AsciiSet = &CONTROLS.add(b'%');

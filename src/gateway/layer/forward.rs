@@ -1,0 +1,117 @@
+//! Forwards what is permitted: identity headers set last, bodies streaming both ways.
+//!
+//! Architecture invariant: nothing but a [`Permitted`] is forwarded, and nothing makes one but the layer
+//! before this. No byte of a body moves before that (invariant 9): the body is first polled by the
+//! connection to the app.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, Request};
+use http_body::Body as _;
+use tower::{Service, service_fn};
+
+use super::authorize::Permitted;
+use super::resolve::Principal;
+use crate::gateway::body::Body;
+use crate::gateway::hygiene::{self, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_REQUEST_ID};
+use crate::gateway::plan::{App, Plan};
+use crate::gateway::record::{Decision, Record};
+use crate::gateway::refusal::{Format, Refusal};
+use crate::gateway::upstream::{Bounds, Exchange, Failure, RequestBody};
+use crate::gateway::visit::{Answered, RequestId, Visit};
+use crate::policy::Permit;
+
+/// The innermost service.
+pub(in crate::gateway) fn forward(
+    plan: Arc<Plan>,
+    upstream: impl Exchange,
+) -> impl Service<Permitted, Response = Answered, Error = Infallible, Future: Send + 'static> + Clone + Send + 'static {
+    service_fn(move |permitted: Permitted| {
+        let (plan, upstream) = (Arc::clone(&plan), upstream.clone());
+        async move { Ok(send(&plan, &upstream, permitted).await) }
+    })
+}
+
+async fn send(plan: &Plan, upstream: &impl Exchange, permitted: Permitted) -> Answered {
+    let (visit, destination, who, permit) = permitted.into_parts();
+    let Visit { request, peer, id, mut record, .. } = visit;
+    let format = Format::preferred(request.headers());
+    let app = &plan.apps[destination.route.app_index];
+    let guard = who.as_ref().map(|who| Arc::clone(&who.guard));
+
+    let (mut head, body) = request.into_parts();
+    let (body, progress) = if body.is_end_stream() {
+        (RequestBody::empty(), None)
+    } else {
+        let (body, progress) = RequestBody::streaming(body, guard.clone(), app.timeouts.idle);
+        (body, Some(progress))
+    };
+    head.extensions.clear();
+    head.version = http::Version::HTTP_11;
+    set_hop_words(&mut head.headers, peer.forwarded_for(), &destination.host, &id);
+    set_identity(&mut head.headers, app, who.as_ref(), &id);
+
+    let bounds = Bounds { timeouts: app.timeouts, guard, progress };
+    let outgoing = Request::from_parts(head, body);
+    match ask(app, upstream, outgoing, &bounds, &mut record, &permit).await {
+        Ok(response) => {
+            record.decision = Decision::Permitted;
+            let mut response = response.map(|body| Body::streaming(body, bounds.guard, app.timeouts.idle));
+            hygiene::clean_response(response.headers_mut());
+            Answered { response, record }
+        }
+        Err(failure) => {
+            let refusal = match failure {
+                Failure::Unreachable { why, .. } | Failure::Broken(why) => Refusal::BadUpstream(why),
+                Failure::Silent => Refusal::SilentUpstream,
+                // Withdrawn while it waited: answered as if it had come a moment later.
+                Failure::Cut => Refusal::Unauthenticated { accept: destination.route.rule.accept, reason: "cut" },
+            };
+            Answered::refused(&refusal, format, &id, record)
+        }
+    }
+}
+
+/// Asks one instance after the other until one can be reached; what was sent once is not sent again.
+async fn ask(
+    app: &App,
+    upstream: &impl Exchange,
+    mut request: Request<RequestBody>,
+    bounds: &Bounds,
+    record: &mut Record,
+    _permit: &Permit,
+) -> Result<http::Response<crate::gateway::upstream::ResponseBody>, Failure> {
+    let mut last = Failure::Broken("no_instance");
+    for instance in app.instances.in_order() {
+        if bounds.guard.as_ref().is_some_and(|guard| guard.is_cancelled()) {
+            return Err(Failure::Cut);
+        }
+        record.upstream = Some(Arc::clone(instance.authority()));
+        match upstream.exchange(instance, request, bounds).await {
+            Err(Failure::Unreachable { request: whole, why }) => {
+                instance.pause();
+                last = Failure::Broken(why);
+                request = *whole;
+            }
+            answered => return answered,
+        }
+    }
+    Err(last)
+}
+
+/// What the gateway knows of the hop before it, in place of what the client said.
+fn set_hop_words(headers: &mut HeaderMap, peer: &HeaderValue, host: &HeaderValue, id: &RequestId) {
+    headers.insert(X_FORWARDED_FOR, peer.clone());
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+    headers.insert(X_FORWARDED_HOST, host.clone());
+    headers.insert(X_REQUEST_ID, id.as_value().clone());
+}
+
+/// The last to touch the head, so that nothing can take away or overwrite what it says (G5).
+fn set_identity(headers: &mut HeaderMap, app: &App, who: Option<&Principal>, id: &RequestId) {
+    let who = who.map(|who| (&who.proven, &who.in_force));
+    app.tell(who, id.as_str(), |name, value| {
+        headers.insert(name.clone(), value.clone());
+    });
+}

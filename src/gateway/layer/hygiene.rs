@@ -1,0 +1,142 @@
+//! Lets through what has one meaning: one host, one target, one framing, and no word that is not the
+//! client's to say.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::future::Either;
+use http::header::{ALLOW, HOST};
+use http::uri::{PathAndQuery, Scheme};
+use http::{HeaderValue, Method, Response, StatusCode, Uri};
+use tower::{Layer, Service};
+
+use super::{NowOr, Step, now};
+use crate::gateway::body::Body;
+use crate::gateway::plan::Plan;
+use crate::gateway::refusal::Refusal;
+use crate::gateway::visit::{Answered, Visit};
+use crate::policy::host::PresentedHost;
+
+/// The longest path and query.
+const LONGEST_TARGET: usize = 16 * 1024;
+
+/// Refuses the ambiguous and removes the forged.
+#[derive(Debug, Clone)]
+pub(in crate::gateway) struct Hygiene {
+    pub(in crate::gateway) plan: Arc<Plan>,
+}
+
+impl<S> Layer<S> for Hygiene {
+    type Service = Sanitising<S>;
+
+    fn layer(&self, inner: S) -> Sanitising<S> {
+        Sanitising { plan: Arc::clone(&self.plan), inner }
+    }
+}
+
+/// See [`Hygiene`].
+#[derive(Debug, Clone)]
+pub(in crate::gateway) struct Sanitising<S> {
+    plan: Arc<Plan>,
+    inner: S,
+}
+
+/// A request with one meaning: its target is in origin form, its host is one and valid, and none of its
+/// headers could pass for the gateway's.
+#[derive(Debug)]
+pub(in crate::gateway) struct Sanitised {
+    visit: Visit,
+    host: HeaderValue,
+}
+
+impl Sanitised {
+    pub(super) fn into_parts(self) -> (Visit, HeaderValue) {
+        (self.visit, self.host)
+    }
+}
+
+impl<S: Step<Sanitised>> Service<Visit> for Sanitising<S> {
+    type Response = Answered;
+    type Error = Infallible;
+    type Future = NowOr<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut visit: Visit) -> Self::Future {
+        match sanitise(&self.plan, &mut visit) {
+            Ok(Target::App(host)) => Either::Right(self.inner.call(Sanitised { visit, host })),
+            Ok(Target::Gateway) => now(Answered::own(options(), visit.record)),
+            Err(refusal) => now(visit.refuse(&refusal)),
+        }
+    }
+}
+
+/// Whom a request is for.
+enum Target {
+    App(HeaderValue),
+    /// `OPTIONS *` asks the server itself (RFC 9110 §9.3.7).
+    Gateway,
+}
+
+fn sanitise(plan: &Plan, visit: &mut Visit) -> Result<Target, Refusal> {
+    let (method, version) = (visit.request.method().clone(), visit.request.version());
+    if method == Method::CONNECT {
+        let names_a_host = visit.request.uri().authority().is_some();
+        return Err(if names_a_host { Refusal::Connect } else { Refusal::Malformed("connect_target") });
+    }
+    let host = one_host(visit)?;
+    to_origin_form(visit, &host)?;
+    plan.hygiene.clean(version, visit.request.headers_mut())?;
+    let uri = visit.request.uri();
+    if uri.path() == "*" {
+        return if method == Method::OPTIONS { Ok(Target::Gateway) } else { Err(Refusal::Malformed("asterisk")) };
+    }
+    if uri.path_and_query().is_some_and(|target| target.as_str().len() > LONGEST_TARGET) {
+        return Err(Refusal::TargetTooLong);
+    }
+    Ok(Target::App(host))
+}
+
+/// Exactly one `Host`, and a valid one (RFC 9112 §3.2), from HTTP/1.0 clients too.
+fn one_host(visit: &Visit) -> Result<HeaderValue, Refusal> {
+    let mut hosts = visit.request.headers().get_all(HOST).iter();
+    let host = hosts.next().ok_or(Refusal::Malformed("host_missing"))?;
+    if hosts.next().is_some() {
+        return Err(Refusal::Malformed("host_repeated"));
+    }
+    let text = host.to_str().map_err(|_| Refusal::Malformed("host"))?;
+    PresentedHost::parse(text).map_err(|_| Refusal::Malformed("host"))?;
+    Ok(host.clone())
+}
+
+/// Reduces a target to path and query; an absolute one has to be for `http` and for the same host (RFC
+/// 9112 §3.2.2).
+fn to_origin_form(visit: &mut Visit, host: &HeaderValue) -> Result<(), Refusal> {
+    let uri = visit.request.uri();
+    let Some(authority) = uri.authority() else { return Ok(()) };
+    if uri.scheme() != Some(&Scheme::HTTP) {
+        return Err(Refusal::Malformed("target_scheme"));
+    }
+    let hosts = PresentedHost::parse(authority.as_str()).ok().zip(host.to_str().ok());
+    let same = hosts.is_some_and(|(target, host)| {
+        PresentedHost::parse(host).is_ok_and(|host| host.is_same_as(&target, DEFAULT_PORT))
+    });
+    if !same {
+        return Err(Refusal::Malformed("target_host"));
+    }
+    let target = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    *visit.request.uri_mut() = Uri::from(target);
+    Ok(())
+}
+
+const DEFAULT_PORT: u16 = 80;
+
+fn options() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE"));
+    response
+}

@@ -1,0 +1,66 @@
+//! The layers, outermost first, and what each hands to the next as the proof of its work.
+//!
+//! ```text
+//!   request_id     Arrival          → Visit             the id; the access log and the metrics on the way back
+//!   contain        Visit            → Visit             a panic becomes an answer
+//!   hygiene        Visit            → Sanitised         nothing ambiguous, nothing forged
+//!   route          Sanitised        → Routed            the one route of all readings
+//!   identify       Routed           → PresentedRequest  what was presented, out of the head
+//!   throttle       PresentedRequest → Admitted          known, or from a source that may still try
+//!   authenticate   Admitted         → Authenticated     who it is, and a guard that can cut it
+//!   resolve        Authenticated    → Resolved          what is in force for them
+//!   authorize      Resolved         → Permitted         a permit
+//!   forward        Permitted        → an answer
+//! ```
+//!
+//! Each proof has private fields and is made in one file only, so a layer left out, or two in the wrong
+//! order, do not compile.
+
+mod authenticate;
+mod authorize;
+mod contain;
+mod forward;
+mod hygiene;
+mod identify;
+mod request_id;
+mod resolve;
+mod route;
+mod throttle;
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+
+pub(super) use authenticate::Authenticate;
+pub(super) use authorize::Authorize;
+pub(super) use contain::Contain;
+pub(super) use forward::forward;
+pub(super) use hygiene::Hygiene;
+pub(super) use identify::Identify;
+pub(super) use request_id::RequestIdLayer;
+pub(super) use resolve::Resolve;
+pub(super) use route::Route;
+pub(super) use throttle::Throttle;
+
+use futures_util::future::Either;
+use tower::Service;
+
+use super::visit::Answered;
+
+/// A service that takes what the layer before it proved.
+pub(super) trait Step<T>:
+    Service<T, Response = Answered, Error = Infallible, Future: Send + 'static> + Clone + Send + 'static
+{
+}
+
+impl<T, S> Step<T> for S where
+    S: Service<T, Response = Answered, Error = Infallible, Future: Send + 'static> + Clone + Send + 'static
+{
+}
+
+/// Either an answer at once, or the way on; a step that only computes has no more than these.
+type NowOr<F> = Either<Ready<Result<Answered, Infallible>>, F>;
+
+/// An answer at once.
+fn now<F>(answered: Answered) -> NowOr<F> {
+    Either::Left(ready(Ok(answered)))
+}

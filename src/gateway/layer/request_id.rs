@@ -1,0 +1,125 @@
+//! Gives each request its id, and turns the record that comes back into the access log and metrics.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use http::{Method, Response, Uri};
+use pin_project_lite::pin_project;
+use tower::{Layer, Service};
+
+use super::Step;
+use crate::clock::Clock;
+use crate::gateway::body::Body;
+use crate::gateway::meters::Meters;
+use crate::gateway::record::Record;
+use crate::gateway::visit::{Answered, Arrival, Peer, RequestId, RequestIds, Visit};
+
+/// The outermost layer.
+#[derive(Debug, Clone)]
+pub(in crate::gateway) struct RequestIdLayer {
+    pub(in crate::gateway) ids: Arc<RequestIds>,
+    pub(in crate::gateway) clock: Arc<dyn Clock>,
+    pub(in crate::gateway) meters: Arc<Meters>,
+}
+
+impl<S> Layer<S> for RequestIdLayer {
+    type Service = Named<S>;
+
+    fn layer(&self, inner: S) -> Named<S> {
+        Named { layer: self.clone(), inner }
+    }
+}
+
+/// See [`RequestIdLayer`].
+#[derive(Debug, Clone)]
+pub(in crate::gateway) struct Named<S> {
+    layer: RequestIdLayer,
+    inner: S,
+}
+
+impl<S: Step<Visit>> Service<Arrival> for Named<S> {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Reporting<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, Arrival { peer, request }: Arrival) -> Self::Future {
+        let id = self.layer.ids.next();
+        let line = Line {
+            id: id.clone(),
+            started: Instant::now(),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            peer: peer.clone(),
+            meters: Arc::clone(&self.layer.meters),
+        };
+        let visit = Visit { request, peer, id, now: self.layer.clock.now(), record: Record::default() };
+        Reporting { inner: self.inner.call(visit), line }
+    }
+}
+
+pin_project! {
+    /// Waits for the answer, and reports it.
+    pub(in crate::gateway) struct Reporting<F> {
+        #[pin]
+        inner: F,
+        line: Line,
+    }
+}
+
+impl<F: Future<Output = Result<Answered, Infallible>>> Future for Reporting<F> {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Ok(Answered { response, record }) = ready!(this.inner.poll(cx));
+        this.line.report(&response, &record);
+        Poll::Ready(Ok(response))
+    }
+}
+
+/// What the access log says of a request beside its record.
+struct Line {
+    id: RequestId,
+    started: Instant,
+    method: Method,
+    uri: Uri,
+    peer: Peer,
+    meters: Arc<Meters>,
+}
+
+impl Line {
+    /// One line a request, when the head of its answer is there. The query is left out, because programs
+    /// put secrets there (LG-001); whoever writes the line escapes what a client may have put in the path.
+    fn report(&self, response: &Response<Body>, record: &Record) {
+        let duration = self.started.elapsed();
+        let status = response.status().as_u16();
+        self.meters.count(record, status, duration);
+        let route = record.route.as_deref();
+        let who = record.who.as_deref();
+        tracing::info!(
+            target: "locum::access",
+            request_id = self.id.as_str(),
+            method = self.method.as_str(),
+            path = self.uri.path(),
+            status,
+            app = route.map(|route| route.app.as_str()),
+            route = route.map(|route| route.path.as_str()),
+            account = who.map(|who| who.username.as_str()),
+            owner = who.and_then(|who| who.owner.as_ref()).map(|(_, owner)| owner.as_str()),
+            pat = who.map(|who| who.pat.as_str()),
+            decision = record.decision.slug(),
+            reason = record.reason,
+            upstream = record.upstream.as_deref(),
+            duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
+            source = %self.peer.address(),
+        );
+    }
+}

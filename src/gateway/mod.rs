@@ -1,0 +1,100 @@
+//! The data plane: from a client's request to an app's answer, or to a refusal.
+//!
+//! [`Gateway::stack`] is the path of a request, one layer a line. Each layer calls the next with what
+//! it *proved*, by value: leaving one out, or swapping two, does not compile. What happened comes back
+//! as a record with every answer, and the outermost layer turns it into the log and the metrics.
+//!
+//! Architecture invariant: this room does not know the store. It answers from what `authn` and `authz`
+//! hold; a known credential costs no message, no lock that is waited for, and no call to anybody.
+
+mod body;
+mod hygiene;
+mod identity_headers;
+mod layer;
+mod meters;
+mod plan;
+mod record;
+mod refusal;
+mod settings;
+mod upstream;
+mod visit;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use http::Response;
+use tower::{Service, ServiceBuilder};
+
+pub use body::{Body, BodyError};
+pub use identity_headers::{Field, HeaderLine, Piece, Preset};
+pub use settings::{AppSettings, Identity, Problem, Settings, Timeouts};
+pub use visit::{Arrival, Peer};
+
+use crate::authn::Authn;
+use crate::authz::Authz;
+use crate::clock::Clock;
+use crate::cluster::InFlight;
+use layer::{Authenticate, Authorize, Contain, Hygiene, Identify, RequestIdLayer, Resolve, Route, Throttle, forward};
+use plan::Plan;
+
+/// What the gateway stands on.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    pub authn: Authn,
+    pub authz: Authz,
+    pub in_flight: InFlight,
+    pub clock: Arc<dyn Clock>,
+    /// Tells the request ids of this run from those of another; drawn at random.
+    pub run: u32,
+}
+
+/// The gateway, from which each core takes a stack of its own.
+#[derive(Debug, Clone)]
+pub struct Gateway {
+    settings: Arc<Settings>,
+    parts: Parts,
+}
+
+impl Gateway {
+    /// Checks the settings as a whole.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub fn new(settings: Settings, parts: Parts) -> Result<Self, Vec<Problem>> {
+        Plan::compile(&settings)?;
+        Ok(Self { settings: Arc::new(settings), parts })
+    }
+
+    /// THE STACK, outermost first. To be called once a core, on its runtime: pools, caches and counters
+    /// are its own, and the clones of one stack share them.
+    ///
+    /// # Panics
+    /// Never: the settings were compiled once before, when the gateway was made.
+    pub fn stack(
+        &self,
+        core: u16,
+    ) -> impl Service<Arrival, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
+    + Clone
+    + Send
+    + 'static
+    + use<> {
+        let Parts { authn, authz, in_flight, clock, run } = self.parts.clone();
+        let plan = Plan::compile(&self.settings).expect("the same settings were compiled in `Gateway::new`");
+        let upstream = upstream::Http1::new(plan.instances);
+        let plan = Arc::new(plan);
+        let meters = Arc::new(meters::Meters::new(&self.settings));
+        let ids = Arc::new(visit::RequestIds::new(run, core));
+
+        ServiceBuilder::new()
+            .layer(RequestIdLayer { ids, clock, meters })
+            .layer(Contain)
+            .layer(Hygiene { plan: Arc::clone(&plan) })
+            .layer(Route { plan: Arc::clone(&plan) })
+            .layer(Identify { authn: authn.clone() })
+            .layer(Throttle { authn: authn.clone() })
+            .layer(Authenticate { authn, in_flight })
+            .layer(Resolve { authz })
+            .layer(Authorize)
+            .service(forward(plan, upstream))
+    }
+}

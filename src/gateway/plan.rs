@@ -1,0 +1,116 @@
+//! The settings, compiled for one core: routes, apps and what each core counts, shared with nobody.
+//!
+//! Every core has a plan of its own. What looks shared in it (routes, instances) is counted by
+//! references, and a count that two cores write would cost more than the copy.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::hygiene::Hygiene;
+use super::identity_headers::{IdentityHeaders, Rendered};
+use super::settings::{Problem, Settings, Timeouts};
+use super::upstream::Instances;
+use crate::authn::Proven;
+use crate::authz::InForce;
+use crate::directory::PublicId;
+use crate::policy::RouteTable;
+
+/// How many principals' headers are remembered on one core.
+const RENDERED: usize = 10_000;
+
+/// One core's view of the settings.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) hygiene: Hygiene,
+    pub(super) table: RouteTable,
+    /// By the route's `app_index`.
+    pub(super) apps: Vec<App>,
+    /// How many instances all apps have together.
+    pub(super) instances: usize,
+}
+
+/// One app, as far as forwarding goes.
+#[derive(Debug)]
+pub(super) struct App {
+    pub(super) instances: Instances,
+    pub(super) timeouts: Timeouts,
+    headers: IdentityHeaders,
+    rendered: Mutex<quick_cache::unsync::Cache<PublicId, Told>>,
+    /// For who is nobody.
+    anonymous: Box<Rendered>,
+}
+
+/// What an app is told of one principal, and what that was made from. The two are held here, so that no
+/// other can ever stand at their addresses.
+#[derive(Debug, Clone)]
+struct Told {
+    proven: Arc<Proven>,
+    in_force: Arc<InForce>,
+    headers: Arc<Rendered>,
+}
+
+impl Plan {
+    /// # Errors
+    /// Everything that is wrong with the settings.
+    pub(super) fn compile(settings: &Settings) -> Result<Self, Vec<Problem>> {
+        let problems = settings.problems();
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let table = RouteTable::build(&settings.routes())
+            .map_err(|problems| problems.into_iter().map(Problem::Routes).collect::<Vec<_>>())?;
+        let mut numbers = 0..;
+        let apps: Vec<App> = settings
+            .apps
+            .iter()
+            .map(|app| {
+                let headers = IdentityHeaders::of(app);
+                App {
+                    instances: Instances::new(&app.upstreams, &mut numbers),
+                    timeouts: app.timeouts,
+                    anonymous: headers.render(None),
+                    rendered: Mutex::new(quick_cache::unsync::Cache::new(RENDERED)),
+                    headers,
+                }
+            })
+            .collect();
+        let hygiene = Hygiene::new(apps.iter().flat_map(|app| app.headers.managed().iter().cloned()));
+        Ok(Self { hygiene, table, apps, instances: settings.apps.iter().map(|app| app.upstreams.len()).sum() })
+    }
+}
+
+impl App {
+    /// Hands every identity header of one request to `set`.
+    pub(super) fn tell(
+        &self,
+        who: Option<(&Arc<Proven>, &Arc<InForce>)>,
+        request_id: &str,
+        mut set: impl FnMut(&http::HeaderName, &http::HeaderValue),
+    ) {
+        match who {
+            None => self.anonymous.iter().for_each(|(name, value)| set(name, value)),
+            Some((proven, in_force)) => {
+                self.rendered(proven, in_force).iter().for_each(|(name, value)| set(name, value));
+            }
+        }
+        if self.headers.has_request_lines() {
+            let who = who.map(|(proven, in_force)| (&**proven, &in_force.roles));
+            let lines = self.headers.render_for_request(who, request_id);
+            lines.iter().for_each(|(name, value)| set(name, value));
+        }
+    }
+
+    fn rendered(&self, proven: &Arc<Proven>, in_force: &Arc<InForce>) -> Arc<Rendered> {
+        // The cache is whole after every call, so a panic elsewhere leaves nothing half done.
+        let mut rendered = self.rendered.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(told) = rendered.get(&proven.pat)
+            && Arc::ptr_eq(&told.proven, proven)
+            && Arc::ptr_eq(&told.in_force, in_force)
+        {
+            return Arc::clone(&told.headers);
+        }
+        let headers: Arc<Rendered> = self.headers.render(Some((proven, &in_force.roles))).into();
+        let told = Told { proven: Arc::clone(proven), in_force: Arc::clone(in_force), headers: Arc::clone(&headers) };
+        rendered.insert(proven.pat, told);
+        headers
+    }
+}

@@ -1,0 +1,353 @@
+//! Refusals: the only place where the gateway chooses a status (G3, L4).
+//!
+//! The answer to a refused credential is one and the same whatever was wrong with it; the reason goes
+//! to the log. After a malformed or ambiguous message the connection is closed, because nobody can say
+//! where the next one would start (invariant 10).
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+
+use super::body::Body;
+use super::record::Decision;
+use crate::policy::{Accept, Denial};
+
+/// Why the gateway answers instead of an app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The message is malformed, or could be read in two ways.
+    Malformed(&'static str),
+    TargetTooLong,
+    UnknownExpectation,
+    Connect,
+    NoRoute,
+    Method {
+        allowed: Vec<Method>,
+    },
+    /// No credential, or one that is not good; why is for the log only.
+    Unauthenticated {
+        accept: Accept,
+        reason: &'static str,
+    },
+    Denied(Denial),
+    Throttled(Duration),
+    /// Nobody could decide.
+    Undecided(&'static str),
+    /// The app could not be reached, or what it answered is no answer.
+    BadUpstream(&'static str),
+    SilentUpstream,
+    /// A fault in Locum itself.
+    Fault,
+}
+
+/// The format in which a caller wants to read why.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Format {
+    /// RFC 9457.
+    #[default]
+    Problem,
+    Page,
+}
+
+impl Format {
+    /// A page only for who asks for HTML by name and does not like JSON as much; programs that take
+    /// anything get a problem document.
+    pub(super) fn preferred(headers: &HeaderMap) -> Self {
+        let mut liking = (0.0_f32, 0.0_f32);
+        for value in headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()) {
+            for range in value.split(',') {
+                let mut parts = range.split(';').map(str::trim);
+                let kind = parts.next().unwrap_or_default();
+                let quality = parts.find_map(|part| part.strip_prefix("q=")).map_or(1.0, |q| q.parse().unwrap_or(0.0));
+                match kind.to_ascii_lowercase().as_str() {
+                    "text/html" | "application/xhtml+xml" => liking.0 = liking.0.max(quality),
+                    "application/json" | "application/problem+json" => liking.1 = liking.1.max(quality),
+                    _ => {}
+                }
+            }
+        }
+        if liking.0 > liking.1 { Self::Page } else { Self::Problem }
+    }
+}
+
+impl Refusal {
+    const fn status(&self) -> StatusCode {
+        match self {
+            Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::TargetTooLong => StatusCode::URI_TOO_LONG,
+            Self::UnknownExpectation => StatusCode::EXPECTATION_FAILED,
+            Self::Connect | Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
+            Self::Denied(_) => StatusCode::FORBIDDEN,
+            Self::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Undecided(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::BadUpstream(_) => StatusCode::BAD_GATEWAY,
+            Self::SilentUpstream => StatusCode::GATEWAY_TIMEOUT,
+            Self::Fault => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// What a client may read. Fixed texts: nothing that it sent comes back.
+    const fn text(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Malformed(_) => ("Bad request", "The request is malformed, or could be read in more than one way."),
+            Self::TargetTooLong => ("Address too long", "The address of the request is too long."),
+            Self::UnknownExpectation => {
+                ("Expectation failed", "The only expectation that is understood is 100-continue.")
+            }
+            Self::Connect => ("Method not allowed", "This is no forward proxy."),
+            Self::NoRoute => ("Not found", "There is nothing here."),
+            Self::Method { .. } => ("Method not allowed", "There is something here, but not for this method."),
+            Self::Unauthenticated { .. } => ("Not authenticated", "A valid username and token are needed."),
+            Self::Denied(_) => ("Not allowed", "The credential is good, but it does not allow this."),
+            Self::Throttled(_) => {
+                ("Too many failures", "Too many attempts from this address have failed. Try again later.")
+            }
+            Self::Undecided(_) => ("Not now", "Whether this is allowed cannot be decided at the moment. Try again."),
+            Self::BadUpstream(_) => ("Bad gateway", "The application did not answer as it should."),
+            Self::SilentUpstream => ("Gateway timeout", "The application did not answer in time."),
+            Self::Fault => ("Internal error", "The gateway failed to handle the request."),
+        }
+    }
+
+    const fn slug(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "bad-request",
+            Self::TargetTooLong => "target-too-long",
+            Self::UnknownExpectation => "expectation-failed",
+            Self::Connect | Self::Method { .. } => "method-not-allowed",
+            Self::NoRoute => "not-found",
+            Self::Unauthenticated { .. } => "not-authenticated",
+            Self::Denied(_) => "not-allowed",
+            Self::Throttled(_) => "too-many-failures",
+            Self::Undecided(_) => "not-now",
+            Self::BadUpstream(_) => "bad-gateway",
+            Self::SilentUpstream => "gateway-timeout",
+            Self::Fault => "internal-error",
+        }
+    }
+
+    /// Why, for the log.
+    pub(super) const fn reason(&self) -> &'static str {
+        match self {
+            Self::Malformed(reason)
+            | Self::Unauthenticated { reason, .. }
+            | Self::Undecided(reason)
+            | Self::BadUpstream(reason) => reason,
+            Self::TargetTooLong => "target_too_long",
+            Self::UnknownExpectation => "unknown_expectation",
+            Self::Connect => "connect",
+            Self::NoRoute => "no_route",
+            Self::Method { .. } => "method",
+            Self::Denied(denial) => denial.slug(),
+            Self::Throttled(_) => "throttled",
+            Self::SilentUpstream => "response_timeout",
+            Self::Fault => "panic",
+        }
+    }
+
+    pub(super) const fn decision(&self) -> Decision {
+        match self {
+            Self::Malformed(_) | Self::TargetTooLong | Self::UnknownExpectation | Self::Connect => Decision::Rejected,
+            Self::NoRoute | Self::Method { .. } => Decision::Unrouted,
+            Self::Unauthenticated { .. } => Decision::Unauthenticated,
+            Self::Denied(_) => Decision::Denied,
+            Self::Throttled(_) => Decision::Throttled,
+            Self::Undecided(_) | Self::Fault => Decision::Failed,
+            Self::BadUpstream(_) | Self::SilentUpstream => Decision::UpstreamFailed,
+        }
+    }
+
+    const fn closes(&self) -> bool {
+        match self {
+            Self::Malformed(_) | Self::TargetTooLong | Self::UnknownExpectation | Self::Connect | Self::Fault => true,
+            Self::NoRoute
+            | Self::Method { .. }
+            | Self::Unauthenticated { .. }
+            | Self::Denied(_)
+            | Self::Throttled(_)
+            | Self::Undecided(_)
+            | Self::BadUpstream(_)
+            | Self::SilentUpstream => false,
+        }
+    }
+
+    const fn try_again_after(&self) -> Option<Duration> {
+        match self {
+            Self::Throttled(wait) => Some(*wait),
+            Self::Undecided(_) => Some(Duration::from_secs(1)),
+            _ => None,
+        }
+    }
+
+    /// The answer, with the id under which the log knows the request.
+    pub(super) fn answer(&self, format: Format, request_id: &str) -> Response<Body> {
+        let (content_type, body) = match format {
+            Format::Problem => ("application/problem+json", self.problem(request_id)),
+            Format::Page => ("text/html; charset=utf-8", self.page(request_id)),
+        };
+        let mut response = Response::new(Body::whole(body));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if format == Format::Page {
+            headers.insert("content-security-policy", HeaderValue::from_static(PAGE_POLICY));
+        }
+        if self.closes() {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Self::Unauthenticated { accept, .. } = self {
+            challenge(*accept, headers);
+        }
+        if let Some(wait) = self.try_again_after() {
+            headers.insert(RETRY_AFTER, whole_seconds(wait));
+        }
+        if let Self::Method { allowed } = self {
+            let allowed = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+            // Methods are tokens, so their list is a header's value.
+            if let Ok(value) = HeaderValue::from_str(&allowed) {
+                headers.insert(ALLOW, value);
+            }
+        }
+        response
+    }
+
+    fn problem(&self, request_id: &str) -> String {
+        let (title, detail) = self.text();
+        let (status, slug) = (self.status().as_u16(), self.slug());
+        let mut text = format!(
+            r#"{{"type":"urn:locum:problem:{slug}","title":"{title}","status":{status},"detail":"{detail}","code":"{slug}""#
+        );
+        if let Self::Denied(denial) = self {
+            let _infallible = write!(text, r#","reason":"{}""#, denial.id());
+        }
+        let _infallible = write!(text, r#","request_id":"{request_id}"}}"#);
+        text.push('\n');
+        text
+    }
+
+    fn page(&self, request_id: &str) -> String {
+        let (title, detail) = self.text();
+        let reason = match self {
+            Self::Denied(denial) => format!(" · reason {}", denial.id()),
+            _ => String::new(),
+        };
+        format!(
+            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
+             <meta name=\"viewport\" content=\"width=device-width\"><style>body{{font:1.1rem/1.5 system-ui,sans-serif;\
+             max-width:34rem;margin:18vh auto;padding:0 1rem;color:#222;background:#fff}}small{{color:#666}}\
+             @media(prefers-color-scheme:dark){{body{{color:#ddd;background:#181818}}small{{color:#999}}}}</style></head>\
+             <body><h1>{title}</h1><p>{detail}</p><p><small>{} · request {request_id}{reason}</small></p></body></html>\n",
+            self.status().as_u16(),
+        )
+    }
+}
+
+/// Nothing but the style that the page brings along.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'";
+
+/// One challenge for each scheme that the route accepts, whatever was presented.
+fn challenge(accept: Accept, headers: &mut HeaderMap) {
+    if accept.basic {
+        headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(r#"Basic realm="Locum", charset="UTF-8""#));
+    }
+    if accept.bearer {
+        headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer realm="Locum""#));
+    }
+}
+
+/// Rounded up, so that who waits as long is let in.
+fn whole_seconds(wait: Duration) -> HeaderValue {
+    HeaderValue::from(wait.as_millis().div_ceil(1000).clamp(1, 86_400) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    const BOTH: Accept = Accept { basic: true, bearer: true };
+
+    fn all() -> Vec<Refusal> {
+        vec![
+            Refusal::Malformed("x"),
+            Refusal::TargetTooLong,
+            Refusal::UnknownExpectation,
+            Refusal::Connect,
+            Refusal::NoRoute,
+            Refusal::Method { allowed: vec![Method::GET, Method::POST] },
+            Refusal::Unauthenticated { accept: BOTH, reason: "x" },
+            Refusal::Denied(Denial::RoleMissing),
+            Refusal::Throttled(Duration::from_millis(1_001)),
+            Refusal::Undecided("x"),
+            Refusal::BadUpstream("x"),
+            Refusal::SilentUpstream,
+            Refusal::Fault,
+        ]
+    }
+
+    async fn text(response: Response<Body>) -> String {
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    /// G3
+    #[tokio::test]
+    async fn every_refusal_is_a_problem_document_or_a_page_and_is_never_kept() {
+        for refusal in all() {
+            let response = refusal.answer(Format::Problem, "id-1");
+            assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
+            assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
+            let status = response.status().as_u16();
+            let problem: serde_json::Value = serde_json::from_str(&text(response).await).unwrap();
+            assert_eq!(problem["status"], status);
+            assert_eq!(problem["request_id"], "id-1");
+            let page = text(refusal.answer(Format::Page, "id-1")).await;
+            assert!(page.starts_with("<!doctype html>") && page.contains("id-1"), "{page}");
+        }
+    }
+
+    /// L4: whatever was wrong with a credential, the answer is one and the same.
+    #[tokio::test]
+    async fn a_refused_credential_is_told_nothing() {
+        let answer = |reason| Refusal::Unauthenticated { accept: BOTH, reason }.answer(Format::Problem, "id");
+        let (unknown, expired) = (answer("unknown_user"), answer("expired"));
+        assert_eq!(unknown.headers(), expired.headers());
+        assert_eq!(text(unknown).await, text(expired).await);
+    }
+
+    #[test]
+    fn challenges_are_those_of_the_schemes_that_the_route_accepts() {
+        for (accept, count) in [(BOTH, 2), (Accept { basic: true, bearer: false }, 1)] {
+            let response = Refusal::Unauthenticated { accept, reason: "x" }.answer(Format::Problem, "id");
+            assert_eq!(response.headers().get_all(WWW_AUTHENTICATE).iter().count(), count);
+        }
+    }
+
+    /// L8: whoever waits as long as told is not refused for being early.
+    #[test]
+    fn waiting_is_told_in_whole_seconds_rounded_up() {
+        let response = Refusal::Throttled(Duration::from_millis(1_001)).answer(Format::Problem, "id");
+        assert_eq!(response.headers()[RETRY_AFTER], "2");
+    }
+
+    #[test]
+    fn a_page_is_for_who_asks_for_one() {
+        for (accept, format) in [
+            ("text/html,application/xhtml+xml,*/*;q=0.8", Format::Page),
+            ("*/*", Format::Problem),
+            ("application/json, text/html;q=0.9", Format::Problem),
+            ("text/html;q=0", Format::Problem),
+            ("text/html;q=x", Format::Problem),
+        ] {
+            let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
+            assert_eq!(Format::preferred(&headers), format, "{accept}");
+        }
+        assert_eq!(Format::preferred(&HeaderMap::new()), Format::Problem);
+    }
+}

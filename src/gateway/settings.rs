@@ -1,0 +1,90 @@
+//! What the gateway has to be told: the apps, where they run, what they are told of a caller.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::identity_headers::{HeaderLine, Preset};
+use crate::directory::AppName;
+use crate::policy::{AppRoutes, RouteTable, TableProblem};
+
+/// The gateway's settings.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    pub apps: Vec<AppSettings>,
+}
+
+/// One app behind the gateway.
+#[derive(Debug, Clone)]
+pub struct AppSettings {
+    /// Its name, where it answers, and its routes.
+    pub routing: AppRoutes,
+    /// Where it runs: `HOST:PORT`, spoken to over HTTP/1.1 without TLS.
+    pub upstreams: Vec<String>,
+    pub headers: Preset,
+    /// Beside those of the preset, and in their place where the name is the same.
+    pub set_headers: Vec<HeaderLine>,
+    pub identity: Identity,
+    pub timeouts: Timeouts,
+}
+
+/// Whom the app sees when a proxy user asks (G6).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Identity {
+    /// The proxy user itself.
+    #[default]
+    Account,
+    /// The person who owns it.
+    Owner,
+}
+
+/// How long the gateway waits for an app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a connection.
+    pub connect: Duration,
+    /// For the head of the response, counted from the last byte of the request that moved.
+    pub response: Duration,
+    /// For the next bytes of a body, in either direction.
+    pub idle: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(2), response: Duration::from_mins(1), idle: Duration::from_mins(5) }
+    }
+}
+
+/// Something that keeps the gateway from being built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Problem {
+    Routes(TableProblem),
+    NoUpstream(AppName),
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Routes(problem) => fmt::Display::fmt(problem, f),
+            Self::NoUpstream(app) => write!(f, "app `{app}`: it has no upstream: say where it runs"),
+        }
+    }
+}
+
+impl Settings {
+    /// Everything that is wrong, in the order of the apps.
+    pub fn problems(&self) -> Vec<Problem> {
+        let routes = RouteTable::problems(&self.routes()).into_iter().map(Problem::Routes);
+        let homeless = self.apps.iter().filter(|app| app.upstreams.is_empty());
+        routes.chain(homeless.map(|app| Problem::NoUpstream(app.name().clone()))).collect()
+    }
+
+    pub(super) fn routes(&self) -> Vec<AppRoutes> {
+        self.apps.iter().map(|app| app.routing.clone()).collect()
+    }
+}
+
+impl AppSettings {
+    pub const fn name(&self) -> &AppName {
+        &self.routing.name
+    }
+}

@@ -1,0 +1,276 @@
+//! HTTP/1.1 to an app by hyper's client connection, and the connections that are kept open.
+//!
+//! One pool a core, so its lock is never waited for. What was never sent is sent again, once, on a new
+//! connection. What may have been sent is sent again only when nothing can happen twice by it (a safe
+//! method, no body); so a request for which that does not hold never gets a connection that has been
+//! silent long enough for the app to be closing it at this moment.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout};
+
+use super::instances::Running;
+use super::{Bounds, Exchange, Failure, Instance, RequestBody, ResponseBody};
+
+/// Silent for this long, a connection may be about to be closed by the app (some close after 2 s).
+const FRESH: Duration = Duration::from_millis(500);
+/// Silent for this long, a connection is not used again.
+const STALE: Duration = Duration::from_secs(50);
+/// How many silent connections are kept to one instance, for each core.
+const MOST_KEPT: usize = 512;
+/// The longest head of a response.
+const HEAD_BYTES: usize = 256 * 1024;
+const HEAD_FIELDS: usize = 200;
+
+/// hyper's client, with the connections of one core.
+#[derive(Debug, Clone)]
+pub(crate) struct Http1(Arc<Pool>);
+
+#[derive(Debug)]
+struct Pool {
+    /// By the number of the instance; the one that was used last is at the end.
+    kept: Vec<Mutex<Vec<Kept>>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    connection: Connection,
+    since: Instant,
+}
+
+/// An open connection. Dropping it closes it, whatever its state.
+struct Connection {
+    sender: SendRequest<RequestBody>,
+    task: AbortHandle,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// A connection that is in use for one exchange.
+pub(super) struct Lease {
+    connection: Connection,
+    pool: Arc<Pool>,
+    running: Running,
+    instance: usize,
+    reusable: bool,
+}
+
+impl Lease {
+    /// Gives the connection back, after the last byte of the answer.
+    pub(super) fn give_back(self) {
+        if self.reusable && !self.connection.sender.is_closed() {
+            self.pool.keep(self.instance, self.connection);
+        }
+        drop(self.running);
+    }
+}
+
+impl Http1 {
+    pub(crate) fn new(instances: usize) -> Self {
+        Self(Arc::new(Pool { kept: (0..instances).map(|_| Mutex::new(Vec::new())).collect() }))
+    }
+}
+
+impl Pool {
+    /// A kept connection that is ready now, the one used last first.
+    fn take(&self, instance: usize, silent_at_most: Duration) -> Option<Kept> {
+        let mut kept = lock(self.kept.get(instance)?);
+        let now = Instant::now();
+        let overdue = kept.partition_point(|kept| now.duration_since(kept.since) > STALE);
+        kept.drain(..overdue);
+        let mut at = kept.len();
+        while at > 0 {
+            at -= 1;
+            if kept[at].connection.sender.is_closed() {
+                kept.remove(at);
+            } else if now.duration_since(kept[at].since) > silent_at_most {
+                return None;
+            } else if kept[at].connection.sender.is_ready() {
+                return Some(kept.remove(at));
+            }
+        }
+        None
+    }
+
+    fn keep(&self, instance: usize, connection: Connection) {
+        let Some(kept) = self.kept.get(instance) else { return };
+        let mut kept = lock(kept);
+        if kept.len() < MOST_KEPT {
+            kept.push(Kept { connection, since: Instant::now() });
+        }
+    }
+}
+
+fn lock(kept: &Mutex<Vec<Kept>>) -> MutexGuard<'_, Vec<Kept>> {
+    // The list is whole after every single step, so a panic elsewhere leaves nothing half done.
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Exchange for Http1 {
+    async fn exchange(
+        &self,
+        instance: &Arc<Instance>,
+        request: Request<RequestBody>,
+        bounds: &Bounds,
+    ) -> Result<Response<ResponseBody>, Failure> {
+        let repeatable = request.body().is_empty() && is_safe(request.method());
+        let silent_at_most = if repeatable { STALE } else { FRESH };
+        let Some(Kept { connection, since }) = self.0.take(instance.number, silent_at_most) else {
+            return self.exchange_on_new(instance, request, bounds).await;
+        };
+        let spare = (repeatable && since.elapsed() > FRESH).then(|| copy_of(&request));
+        let again = match self.exchange_on(connection, instance, request, bounds).await {
+            Ok(response) => return Ok(response),
+            Err(Unanswered::NotSent(request)) => request,
+            Err(Unanswered::Broken) => Box::new(spare.ok_or(Failure::Broken("connection_closed"))?),
+            Err(Unanswered::Failed(failure)) => return Err(failure),
+        };
+        self.exchange_on_new(instance, *again, bounds).await
+    }
+}
+
+/// How an exchange on one connection ended without an answer.
+enum Unanswered {
+    /// Nothing of the request was sent.
+    NotSent(Box<Request<RequestBody>>),
+    /// The connection ended before the answer began.
+    Broken,
+    Failed(Failure),
+}
+
+impl Http1 {
+    async fn exchange_on_new(
+        &self,
+        instance: &Arc<Instance>,
+        request: Request<RequestBody>,
+        bounds: &Bounds,
+    ) -> Result<Response<ResponseBody>, Failure> {
+        let connection = match connect(instance, bounds.timeouts.connect).await {
+            Ok(connection) => connection,
+            Err(why) => return Err(Failure::Unreachable { request: Box::new(request), why }),
+        };
+        match self.exchange_on(connection, instance, request, bounds).await {
+            Ok(response) => Ok(response),
+            Err(Unanswered::NotSent(request)) => Err(Failure::Unreachable { request, why: "connection_closed" }),
+            Err(Unanswered::Broken) => Err(Failure::Broken("connection_closed")),
+            Err(Unanswered::Failed(failure)) => Err(failure),
+        }
+    }
+
+    async fn exchange_on(
+        &self,
+        mut connection: Connection,
+        instance: &Arc<Instance>,
+        request: Request<RequestBody>,
+        bounds: &Bounds,
+    ) -> Result<Response<ResponseBody>, Unanswered> {
+        let running = instance.enter();
+        let sent = connection.sender.try_send_request(request);
+        let response = match wait_for_head(sent, bounds).await.map_err(Unanswered::Failed)? {
+            Ok(response) => response,
+            Err(mut error) => {
+                let untouched = error.take_message();
+                tracing::debug!(error = %error.error(), upstream = %instance.authority(), "an app's connection failed");
+                return Err(untouched.map_or(Unanswered::Broken, |request| Unanswered::NotSent(Box::new(request))));
+            }
+        };
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(Unanswered::Failed(Failure::Broken("switched_unasked")));
+        }
+        // An answer that came before the request was whole leaves a connection of which nobody can say
+        // what comes next on it.
+        let reusable = bounds.progress.as_ref().is_none_or(|progress| progress.is_whole());
+        let lease = Lease { connection, pool: Arc::clone(&self.0), running, instance: instance.number, reusable };
+        Ok(response.map(|body| ResponseBody::new(body, lease)))
+    }
+}
+
+/// Waits for the head of the response: as long as the upload moves, and then as long as settings allow.
+async fn wait_for_head<E>(
+    sent: impl Future<Output = Result<Response<Incoming>, E>>,
+    bounds: &Bounds,
+) -> Result<Result<Response<Incoming>, E>, Failure> {
+    let mut sent = pin!(sent);
+    let mut answered = pin!(std::future::poll_fn(|cx| {
+        if let Poll::Ready(response) = sent.as_mut().poll(cx) {
+            return Poll::Ready(Ok(response));
+        }
+        match &bounds.guard {
+            Some(guard) => guard.poll_cancelled(cx).map(|()| Err(Failure::Cut)),
+            None => Poll::Pending,
+        }
+    }));
+    let mut moved = 0;
+    loop {
+        if let Ok(answer) = timeout(bounds.timeouts.response, answered.as_mut()).await {
+            return answer;
+        }
+        let now_moved = bounds.progress.as_ref().map_or(0, |progress| progress.moved());
+        if now_moved == moved {
+            return Err(Failure::Silent);
+        }
+        moved = now_moved;
+    }
+}
+
+async fn connect(instance: &Instance, limit: Duration) -> Result<Connection, &'static str> {
+    let stream = match timeout(limit, TcpStream::connect(&**instance.authority())).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, upstream = %instance.authority(), "an app could not be reached");
+            return Err("connect");
+        }
+        Err(_) => {
+            tracing::warn!(upstream = %instance.authority(), "an app could not be reached in time");
+            return Err("connect_timeout");
+        }
+    };
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, upstream = %instance.authority(), "an app's connection was gone at once");
+        return Err("connect");
+    }
+    let handshake =
+        http1::Builder::new().max_buf_size(HEAD_BYTES).max_headers(HEAD_FIELDS).handshake(TokioIo::new(stream));
+    let (sender, connection) = handshake.await.map_err(|_| "connect")?;
+    let upstream = Arc::clone(instance.authority());
+    let task = tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, %upstream, "an app's connection ended with an error");
+        }
+    });
+    Ok(Connection { sender, task: task.abort_handle() })
+}
+
+/// The head again, for a request without a body.
+fn copy_of(request: &Request<RequestBody>) -> Request<RequestBody> {
+    let mut copy = Request::new(RequestBody::empty());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    copy
+}
+
+fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("closed", &self.sender.is_closed()).finish_non_exhaustive()
+    }
+}

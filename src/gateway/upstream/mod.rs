@@ -1,0 +1,63 @@
+//! Where apps run, and how they are spoken to.
+//!
+//! ```text
+//!   instances      the instances of one app, and which of them is asked next
+//!   http1          one exchange over HTTP/1.1, by hyper; its connections, kept open and taken again
+//!   request_body   what streams to an app: counted, cut, and known to be whole or not
+//!   response_body  what streams from an app, and gives its connection back when all was said
+//! ```
+//!
+//! An exchange is behind one trait, because a lighter codec is to come beside hyper's. The law for any of
+//! them: a connection is used again only when both messages were whole, and whatever is doubtful is
+//! closed, because one caller's answer must never reach another (invariant 10).
+
+mod http1;
+mod instances;
+mod request_body;
+mod response_body;
+
+use std::sync::Arc;
+
+use http::{Request, Response};
+
+pub(super) use http1::Http1;
+pub(super) use instances::{Instance, Instances};
+pub(super) use request_body::{Progress, RequestBody};
+pub(super) use response_body::ResponseBody;
+
+use super::settings::Timeouts;
+use crate::cluster::Guard;
+
+/// What bounds one exchange.
+#[derive(Debug, Clone)]
+pub(super) struct Bounds {
+    pub(super) timeouts: Timeouts,
+    /// Ends the exchange when the access is withdrawn.
+    pub(super) guard: Option<Arc<Guard>>,
+    /// How far the request's body has come; `None` when there is none.
+    pub(super) progress: Option<Arc<Progress>>,
+}
+
+/// Why an exchange brought no answer.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// No connection; nothing was sent, and the request is whole.
+    Unreachable { request: Box<Request<RequestBody>>, why: &'static str },
+    /// The connection broke, or what came was no answer.
+    Broken(&'static str),
+    /// No answer in time.
+    Silent,
+    /// The access was withdrawn meanwhile.
+    Cut,
+}
+
+/// One way of speaking to an app.
+pub(super) trait Exchange: Clone + Send + Sync + 'static {
+    /// Sends one request and answers with the head of the response as soon as it is there.
+    fn exchange(
+        &self,
+        instance: &Arc<Instance>,
+        request: Request<RequestBody>,
+        bounds: &Bounds,
+    ) -> impl Future<Output = Result<Response<ResponseBody>, Failure>> + Send;
+}

@@ -1,0 +1,125 @@
+//! What streams from a client to an app.
+//!
+//! It ends with an error when the access is withdrawn, the client breaks off or falls silent: the
+//! app then sees an aborted request, never one that looks complete (H1-034). Trailers are dropped, so that
+//! nothing in them can be taken for a header (TR-001).
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::cluster::Guard;
+use crate::gateway::body::{BodyError, Idle, poll_silence};
+
+/// How far a request's body has come, for whoever waits for the answer.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    moved: AtomicU64,
+    whole: AtomicBool,
+}
+
+impl Progress {
+    /// How many pieces have moved.
+    pub(crate) fn moved(&self) -> u64 {
+        self.moved.load(Ordering::Relaxed)
+    }
+
+    /// Whether the last byte was handed over.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.whole.load(Ordering::Relaxed)
+    }
+}
+
+/// The body of a request on its way to an app.
+pub(crate) struct RequestBody(Option<Streaming>);
+
+struct Streaming {
+    body: Incoming,
+    guard: Option<Arc<Guard>>,
+    idle: Idle,
+    progress: Arc<Progress>,
+}
+
+impl RequestBody {
+    pub(crate) const fn empty() -> Self {
+        Self(None)
+    }
+
+    /// A body that has not ended yet, and the way to see how far it has come.
+    pub(crate) fn streaming(body: Incoming, guard: Option<Arc<Guard>>, idle: Duration) -> (Self, Arc<Progress>) {
+        let progress = Arc::new(Progress::default());
+        let streaming = Streaming { body, guard, idle: Idle::new(idle), progress: Arc::clone(&progress) };
+        (Self(Some(streaming)), progress)
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Some(streaming) = &mut self.0 else { return Poll::Ready(None) };
+        let data = ready!(streaming.poll_data(cx));
+        if let Some(Err(error)) = &data {
+            metrics::counter!("locum_bodies_broken_total", "side" => "request", "why" => error.slug()).increment(1);
+            tracing::debug!(%error, "the body of a request ended early");
+        }
+        Poll::Ready(data.map(|data| data.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(|streaming| streaming.body.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), |streaming| streaming.body.size_hint())
+    }
+}
+
+impl Streaming {
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        if self.guard.as_ref().is_some_and(|guard| guard.is_cancelled()) {
+            return Poll::Ready(Some(Err(BodyError::Cut)));
+        }
+        loop {
+            let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+                return poll_silence(self.guard.as_deref(), &mut self.idle, cx).map(|error| Some(Err(error)));
+            };
+            self.idle.reset();
+            self.progress.moved.fetch_add(1, Ordering::Relaxed);
+            match frame {
+                None => {
+                    self.progress.whole.store(true, Ordering::Relaxed);
+                    return Poll::Ready(None);
+                }
+                Some(Err(error)) => return Poll::Ready(Some(Err(BodyError::Client(error)))),
+                Some(Ok(frame)) => {
+                    if self.body.is_end_stream() {
+                        self.progress.whole.store(true, Ordering::Relaxed);
+                    }
+                    // A frame of trailers is not data, and is dropped.
+                    if let Ok(data) = frame.into_data() {
+                        return Poll::Ready(Some(Ok(data)));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for RequestBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestBody").field("size", &self.size_hint()).finish_non_exhaustive()
+    }
+}
