@@ -251,7 +251,7 @@ impl Parts {
     fn shut_again(&self, account: AccountId, life: Life) {
         let subject = self.subjects.subject(account);
         if self.subjects.trip(&subject, life) {
-            self.send(Errand::Recover(account));
+            self.send(Errand::Recover(account, life));
         }
     }
 

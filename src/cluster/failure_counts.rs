@@ -1,7 +1,7 @@
 //! Where failures are counted: one contract, kept by Redis and by the store alike.
 //!
 //! Every backend answers exactly as [`Streak`] does, step by step, and each step is atomic: of many
-//! parallel failures one answers [`Counted::Tripped`]. `tests/failure_counts.rs` is the contract's
+//! parallel failures one answers [`Counted::Tripped`]. `tests/lockout/battery.rs` is the contract's
 //! specification and runs against each backend.
 
 use futures_util::future::BoxFuture;

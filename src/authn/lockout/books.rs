@@ -151,18 +151,19 @@ impl Books {
         within_patience(self.store.forget(account)).await
     }
 
-    /// The tripped streak of an account, from the book that counts, else from the other.
-    pub(super) async fn tripped(&self, account: AccountId) -> Result<Option<Streak>, Unavailable> {
-        let of_redis = match self.counting_redis() {
+    /// The attempts by which an account tripped in `life`, from whichever book knows them.
+    pub(super) async fn tripped(&self, account: AccountId, life: Life) -> Result<Option<Vec<Attempt>>, Unavailable> {
+        let wanted = |streak: &Streak| streak.life == life && streak.tripped_at.is_some();
+        let streaks = within_patience(self.store.streaks()).await?;
+        let in_store = streaks.into_iter().find(|(id, streak)| *id == account && wanted(streak));
+        if let Some((_, streak)) = in_store {
+            return Ok(Some(streak.attempts));
+        }
+        let in_redis = match &self.redis {
             Some(redis) => redis.streak(account).await?,
             None => None,
         };
-        if let Some(streak) = of_redis.filter(|streak| streak.tripped_at.is_some()) {
-            return Ok(Some(streak));
-        }
-        let streaks = within_patience(self.store.streaks()).await?;
-        let found = streaks.into_iter().find(|(id, streak)| *id == account && streak.tripped_at.is_some());
-        Ok(found.map(|(_, streak)| streak))
+        Ok(in_redis.filter(wanted).map(|streak| streak.attempts))
     }
 
     pub(super) const fn store(&self) -> &Arc<dyn FailureCounts> {

@@ -4,7 +4,7 @@
 //! So a trip that cannot be written now is tried again, and one that was lost with a process is found
 //! in the counts by the next.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -41,8 +41,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// What is to be done.
 pub(super) enum Errand {
     Trip(Trip),
-    /// The counts say that the account tripped; how, they have to be asked.
-    Recover(AccountId),
+    /// The counts say that the account tripped in this life; by what, they have to be asked.
+    Recover(AccountId, Life),
 }
 
 /// How much is not in the directory yet.
@@ -83,6 +83,8 @@ impl Unfinished {
 /// Works through the errands for as long as the lockout lives.
 pub(super) async fn run(parts: Arc<Parts>, mut errands: mpsc::Receiver<Errand>, carry_out: CarryOut) {
     let mut waiting = VecDeque::new();
+    // In which life an account was last shut from here: one trip may come by several ways.
+    let mut carried = HashMap::new();
     let mut pause = FIRST_PAUSE;
     let mut not_before = Instant::now();
     loop {
@@ -96,13 +98,16 @@ pub(super) async fn run(parts: Arc<Parts>, mut errands: mpsc::Receiver<Errand>, 
             },
             () = sleep_until(not_before), if !waiting.is_empty() => {
                 let Some(errand) = waiting.pop_front() else { continue };
-                match one(&parts, &carry_out, &errand).await {
+                let (account, life) = errand.names();
+                let done = carried.get(&account).is_some_and(|last| *last >= life);
+                match if done { Ok(()) } else { one(&parts, &carry_out, &errand).await } {
                     Ok(()) => {
                         parts.unfinished.done();
+                        carried.entry(account).and_modify(|last| *last = life.max(*last)).or_insert(life);
                         (pause, not_before) = (FIRST_PAUSE, Instant::now());
                     }
                     Err(error) => {
-                        tracing::error!(%error, "a lockout is not in the directory yet; trying again");
+                        tracing::error!(%account, %error, "a lockout is not in the directory yet; trying again");
                         waiting.push_back(errand);
                         not_before = Instant::now() + pause;
                         pause = LONGEST_PAUSE.min(pause * 2);
@@ -116,9 +121,10 @@ pub(super) async fn run(parts: Arc<Parts>, mut errands: mpsc::Receiver<Errand>, 
 async fn one(parts: &Parts, carry_out: &CarryOut, errand: &Errand) -> Result<(), CarryOutError> {
     let trip = match errand {
         Errand::Trip(trip) => trip.clone(),
-        Errand::Recover(account) => {
-            let Some(streak) = parts.books.tripped(*account).await? else { return Ok(()) };
-            Trip { account: *account, life: streak.life, attempts: streak.attempts }
+        Errand::Recover(account, life) => {
+            // Where neither book knows the attempts any more, the account is shut without them.
+            let attempts = parts.books.tripped(*account, *life).await?.unwrap_or_default();
+            Trip { account: *account, life: *life, attempts }
         }
     };
     // The point between the trip and the database at which a fault test stops the program (AU-040).
@@ -126,4 +132,14 @@ async fn one(parts: &Parts, carry_out: &CarryOut, errand: &Errand) -> Result<(),
     #[cfg(feature = "failpoints")]
     tokio::task::spawn_blocking(|| fail::fail_point!("lockout::tripped")).await?;
     timeout(TRY, carry_out(trip)).await.map_err(|_| "it took too long")?
+}
+
+impl Errand {
+    /// Whom it is about, and in which life.
+    const fn names(&self) -> (AccountId, Life) {
+        match self {
+            Self::Trip(trip) => (trip.account, trip.life),
+            Self::Recover(account, life) => (*account, *life),
+        }
+    }
 }

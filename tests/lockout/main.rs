@@ -1,17 +1,23 @@
-//! One battery for everything that counts failures: it is the specification of
-//! `cluster::FailureCounts`, and each backend has to pass all of it. Beside it, what only Redis has to
-//! stand.
+//! The lockout: what counts failures, and what follows from the fifth.
+//!
+//! `battery` is the specification of `cluster::FailureCounts` and runs against each backend;
+//! `redis_away` is what a Redis has to stand by itself; `shutting` and `two_books` go through
+//! `authn::lockout::Lockout`, over a real store and a real Redis.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 #![expect(unreachable_pub, reason = "the harness is shared by several tests, each a crate of its own")]
 
 mod battery;
-mod late;
+mod machine;
+mod node;
 #[expect(dead_code, reason = "the harness is shared by several tests, and this one needs little of it")]
 #[path = "../harness/postgres.rs"]
 mod postgres_server;
+mod redis_away;
 #[path = "../harness/redis.rs"]
 mod redis_server;
+mod shutting;
+mod two_books;
 mod world;
 
 /// Runs every claim of the battery against each backend.
