@@ -372,7 +372,7 @@ impl Default for AppTable {
             set_headers: BTreeMap::new(),
             connect_timeout: "2s".to_owned(),
             response_timeout: "60s".to_owned(),
-            idle_timeout: "60s".to_owned(),
+            idle_timeout: "5m".to_owned(),
             routes: Vec::new(),
         }
     }
