@@ -210,15 +210,15 @@ pub(crate) struct AppTable {
     /// Every person added from now on has access to this app; otherwise access is given one by one, or
     /// comes with the first role of the app.
     pub(crate) access_by_default: bool,
-    /// Headers of your own beside those of `headers`, by name. Placeholders: `{user}` `{roles}`
-    /// `{groups}` `{kind}` `{owner}` `{service}` `{request_id}`.
+    /// Headers of your own beside those of `headers`, by name, and in their place where the name is the same.
+    /// Placeholders: `{user}` `{roles}` (or `{groups}`) `{kind}` `{owner}` `{actor}` `{service}` `{request_id}`.
     ///
     /// Whatever a client sends under these names is removed first, on every app.
     #[schemars(extend("x-name" = "HEADER"))]
     pub(crate) set_headers: BTreeMap<String, String>,
     /// How long connecting to the app may take.
     pub(crate) connect_timeout: String,
-    /// How long the app may take until its answer begins.
+    /// How long the app may take until its answer begins, after the last of the request was sent.
     pub(crate) response_timeout: String,
     /// How long a body may stand still, in either direction, before it is cut.
     pub(crate) idle_timeout: String,
@@ -230,8 +230,8 @@ pub(crate) struct AppTable {
 /// A set of header names that an app already understands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum HeaderPreset {
-    /// `X-Locum-User`, `-Roles`, `-Kind`, `-Owner`, `-Service`.
+pub(crate) enum HeaderPreset {
+    /// `X-Locum-User`, `-Roles`, `-Kind`, `-Owner`, `-Actor`, `-Service`.
     Locum,
     /// As oauth2-proxy sends them: `X-Forwarded-User` and its family.
     Oauth2Proxy,
@@ -256,7 +256,7 @@ pub enum HeaderPreset {
 /// Whom the app sees when a proxy user asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Identity {
+pub(crate) enum Identity {
     /// The proxy user itself.
     Account,
     /// The person who owns it.

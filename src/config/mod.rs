@@ -26,7 +26,7 @@ pub mod schema;
 pub mod settings;
 mod shape;
 mod source;
-pub mod template;
+mod template;
 mod tree;
 pub mod upstream;
 mod validate;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::Settings;
+use super::settings::{AppSettings, Settings};
 use crate::authn::lockout::LockoutSettings;
 use crate::cluster::RedisSettings;
-use crate::{authn, store};
+use crate::{authn, gateway, provision, store};
 
 /// Connections that read at once. SQLite reads from its cache; more than a few only wait for the disk together.
 const STORE_READERS: u32 = 4;
@@ -34,6 +34,28 @@ impl Settings {
 
     pub const fn lockout(&self) -> LockoutSettings {
         self.lockout
+    }
+
+    pub fn gateway(&self) -> gateway::Settings {
+        let app = |app: &AppSettings| gateway::AppSettings {
+            routing: app.routing.clone(),
+            upstreams: app.upstreams.iter().map(|upstream| upstream.authority().to_string()).collect(),
+            headers: app.headers,
+            set_headers: app.set_headers.clone(),
+            identity: app.identity,
+            timeouts: app.timeouts,
+        };
+        gateway::Settings { apps: self.apps.iter().map(app).collect() }
+    }
+
+    pub fn provision(&self) -> provision::Settings {
+        let by_default = self.apps.iter().filter(|app| app.access_by_default);
+        provision::Settings {
+            prefix: self.pats.prefix.clone(),
+            longest_life: self.pats.longest_life,
+            confirm_within: self.pats.confirm_within,
+            default_apps: by_default.map(|app| app.name().clone()).collect(),
+        }
     }
 
     /// `None`: the store counts.

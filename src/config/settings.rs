@@ -9,15 +9,12 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::HeaderName;
-
-pub use super::file::{HeaderPreset, Identity};
-pub use super::template::{Piece, Placeholder, Template};
 pub use super::upstream::Upstream;
 use crate::authn::ThrottleSettings;
 use crate::authn::lockout::LockoutSettings;
 use crate::cluster::RedisSettings;
 use crate::directory::AppName;
+use crate::gateway::{HeaderLine, Identity, Preset, Timeouts};
 use crate::policy::AppRoutes;
 use crate::store::Location;
 use crate::telemetry::log;
@@ -77,14 +74,13 @@ pub struct AppSettings {
     pub routing: AppRoutes,
     /// Never empty.
     pub upstreams: Vec<Upstream>,
-    pub headers: HeaderPreset,
+    pub headers: Preset,
     /// Beside those of the preset; no two names fold to one (G5).
-    pub set_headers: Vec<(HeaderName, Template)>,
+    pub set_headers: Vec<HeaderLine>,
     pub identity: Identity,
+    /// Whether every person added has access to it (R8).
     pub access_by_default: bool,
-    pub connect_timeout: Duration,
-    pub response_timeout: Duration,
-    pub idle_timeout: Duration,
+    pub timeouts: Timeouts,
 }
 
 impl AppSettings {

@@ -1,6 +1,7 @@
 //! Apps and their routes: what each may say, and what two of them cannot both claim.
 
 use locum::directory::{Permission, RoleName};
+use locum::gateway::Preset;
 use locum::policy::HostName;
 
 use super::*;
@@ -16,7 +17,7 @@ fn an_app_and_a_route_are_a_whole_configuration() {
     assert_eq!(settings.lockout.threshold, 5);
     assert_eq!(settings.pats.longest_life.as_secs(), 365 * 86_400);
     let app = &settings.apps[0];
-    assert_eq!((app.name().as_str(), app.routing.path_prefix.length(), app.headers), ("wiki", 0, HeaderPreset::Locum));
+    assert_eq!((app.name().as_str(), app.routing.path_prefix.length(), app.headers), ("wiki", 0, Preset::Locum));
     assert_eq!(app.upstreams[0].to_string(), "http://127.0.0.1:3000");
     assert_eq!(app.routing.routes.len(), 1);
 }

@@ -14,7 +14,6 @@ use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
-use locum::config::settings::HeaderPreset;
 use locum::config::{self, LoadError, Problems, Purpose, Settings, Source};
 use locum::store::Location;
 use secrecy::ExposeSecret as _;

@@ -6,12 +6,13 @@ use std::net::SocketAddr;
 use super::header_names::set_headers;
 use super::{Findings, routes};
 use crate::config::Purpose;
-use crate::config::file::AppTable;
+use crate::config::file::{AppTable, HeaderPreset, Identity};
 use crate::config::problems::Problem;
 use crate::config::settings::AppSettings;
 use crate::config::tree::At;
 use crate::config::upstream::Upstream;
 use crate::directory::AppName;
+use crate::gateway::{self, Preset, Timeouts};
 use crate::policy::{AppRoutes, HostName, PathPrefix, RouteTable};
 
 pub(super) fn apps(
@@ -55,14 +56,30 @@ fn app(
     Some(AppSettings {
         routing: AppRoutes { name: name?, hosts: hosts?, path_prefix: path_prefix?, routes: routes? },
         upstreams: upstreams?,
-        headers: table.headers,
+        headers: preset(table.headers),
         set_headers: set_headers?,
-        identity: table.identity,
+        identity: match table.identity {
+            Identity::Account => gateway::Identity::Account,
+            Identity::Owner => gateway::Identity::Owner,
+        },
         access_by_default: table.access_by_default,
-        connect_timeout: connect_timeout?,
-        response_timeout: response_timeout?,
-        idle_timeout: idle_timeout?,
+        timeouts: Timeouts { connect: connect_timeout?, response: response_timeout?, idle: idle_timeout? },
     })
+}
+
+const fn preset(preset: HeaderPreset) -> Preset {
+    match preset {
+        HeaderPreset::Locum => Preset::Locum,
+        HeaderPreset::Oauth2Proxy => Preset::Oauth2Proxy,
+        HeaderPreset::Authelia => Preset::Authelia,
+        HeaderPreset::Authentik => Preset::Authentik,
+        HeaderPreset::Grafana => Preset::Grafana,
+        HeaderPreset::Gitea => Preset::Gitea,
+        HeaderPreset::Jenkins => Preset::Jenkins,
+        HeaderPreset::RemoteUser => Preset::RemoteUser,
+        HeaderPreset::Cloudflare => Preset::Cloudflare,
+        HeaderPreset::None => Preset::None,
+    }
 }
 
 fn upstreams(

@@ -7,8 +7,9 @@ use http::HeaderName;
 use super::Findings;
 use crate::config::conform::quoted;
 use crate::config::problems::Problem;
-use crate::config::template::Template;
+use crate::config::template;
 use crate::config::tree::At;
+use crate::gateway::HeaderLine;
 
 /// Names that mean something to HTTP itself or to the app's own session. Removing them from every request,
 /// as happens with each name that tells identity (G5), would break the apps.
@@ -41,13 +42,12 @@ pub(super) fn set_headers(
     headers: &BTreeMap<String, String>,
     at: &At<'_>,
     findings: &mut Findings,
-) -> Option<Vec<(HeaderName, Template)>> {
+) -> Option<Vec<HeaderLine>> {
     let mut folded_names: HashMap<String, &str> = HashMap::new();
     let mut read = Vec::new();
     for (name, value) in headers {
         let at = at.key(name);
-        let template = Template::parse(value);
-        let template = findings.sentence(&at, template);
+        let value = findings.sentence(&at, template::parse(value));
         let header = header_name(name).map_err(|wrong| Problem::at(at.key_place(), wrong.0).instead(wrong.1));
         let header = header.and_then(|header| match folded_names.insert(folded(name), name) {
             None => Ok(header),
@@ -58,7 +58,7 @@ pub(super) fn set_headers(
             }
         });
         let header = header.map_err(|problem| findings.add(problem)).ok();
-        read.push(header.zip(template));
+        read.push(header.zip(value).map(|(name, value)| HeaderLine { name, value }));
     }
     read.into_iter().collect()
 }
