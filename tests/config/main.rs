@@ -7,6 +7,7 @@ mod arbitrary;
 mod environment;
 mod files;
 mod remarks;
+mod rooms;
 mod shape;
 mod tables;
 
