@@ -3,6 +3,7 @@
 //! ```text
 //!   in_force   what is known of an account when a decision is made about it
 //!   handle     Authz: what the data plane holds; recall (no wait), resolve (a question to the other side)
+//!   role_sets  what answers those questions: moka, filled from the store
 //! ```
 //!
 //! As in `authn`, what is known is answered where the request is, and the rest is a question to the
@@ -11,6 +12,8 @@
 
 mod handle;
 mod in_force;
+mod role_sets;
 
 pub use handle::{Authz, Settings};
 pub use in_force::{InForce, Resolution, Withdrawn};
+pub use role_sets::{RoleSets, build};
