@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::digest::{Digest, DigestKey};
+use super::lockout::Lockout;
 use super::presented::{Accepts, Presentation, Presented, present};
 use super::proven::Proven;
 use super::sources::{Sources, ThrottleSettings};
@@ -53,7 +54,11 @@ impl Default for Settings {
 
 /// The handle of the data plane. Cheap to clone; all clones share one memory.
 #[derive(Debug, Clone)]
-pub struct Authn(Arc<Shared>);
+pub struct Authn {
+    shared: Arc<Shared>,
+    /// Only handles hold this: when the last one is gone, the other side has nobody left to answer.
+    questions: mpsc::Sender<Question>,
+}
 
 /// What both sides share.
 #[derive(Debug)]
@@ -62,7 +67,7 @@ pub(super) struct Shared {
     pub(super) key: DigestKey,
     pub(super) verified: Verified,
     pub(super) sources: Sources,
-    questions: mpsc::Sender<Question>,
+    lockout: Lockout,
 }
 
 /// One credential to be judged.
@@ -77,40 +82,47 @@ pub(super) struct Question {
 
 /// Makes the handle and the end at which its questions arrive. `random` is drawn from once, for the key
 /// under which proven credentials are remembered.
-pub(super) fn open(settings: Settings, random: &mut dyn FnMut(&mut [u8])) -> (Authn, mpsc::Receiver<Question>) {
+pub(super) fn open(
+    settings: Settings,
+    lockout: Lockout,
+    random: &mut dyn FnMut(&mut [u8]),
+) -> (Authn, mpsc::Receiver<Question>) {
     let (questions, arriving) = mpsc::channel(settings.queue);
     let shared = Shared {
         key: DigestKey::generate(random),
         verified: Verified::new(settings.remembered),
         sources: Sources::new(settings.throttle),
-        questions,
+        lockout,
         settings,
     };
-    (Authn(Arc::new(shared)), arriving)
+    (Authn { shared: Arc::new(shared), questions }, arriving)
 }
 
 impl Authn {
     pub(super) fn shared(&self) -> &Arc<Shared> {
-        &self.0
+        &self.shared
     }
 
     /// Reads what the head of a request presents for the schemes that its route accepts.
     pub fn identify(&self, headers: &HeaderMap, accepts: &Accepts) -> Presentation {
-        present(headers, accepts, &self.0.settings.token_prefix)
+        present(headers, accepts, &self.shared.settings.token_prefix)
     }
 
     /// The account behind a credential that this node has proven before and that still holds, at once:
     /// no lock, no message, nothing allocated.
     pub fn recall(&self, presented: &Presented, address: Option<IpAddr>, now: Timestamp) -> Option<Arc<Proven>> {
-        let digest = self.0.key.digest(presented)?;
-        self.0.verified.recall(&digest, address, now)
+        if self.shared.lockout.is_closed() {
+            return None;
+        }
+        let digest = self.shared.key.digest(presented)?;
+        self.shared.verified.recall(&digest, address, now)
     }
 
     /// How long a source has to wait, when it has failed too often and what it presents is not proven on
     /// this node (L8). For a layer of its own; [`Authn::judge`] asks it too.
     pub fn throttled(&self, presented: &Presented, address: Option<IpAddr>, now: Timestamp) -> Option<Duration> {
-        let digest = self.0.key.digest(presented);
-        self.0.throttled(digest.as_ref(), address, now)
+        let digest = self.shared.key.digest(presented);
+        self.shared.throttled(digest.as_ref(), address, now)
     }
 
     /// Judges a credential on the control runtime. The future may be dropped; the judgement then goes on,
@@ -121,7 +133,7 @@ impl Authn {
         source: Source,
         now: Timestamp,
     ) -> impl Future<Output = Verdict> + Send + 'static {
-        let shared = Arc::clone(&self.0);
+        let Self { shared, questions } = self.clone();
         async move {
             let started = Instant::now();
             let digest = shared.key.digest(&presented);
@@ -133,7 +145,7 @@ impl Authn {
                 metrics::counter!("locum_refusals_total", "reason" => reason.slug()).increment(1);
                 return Verdict::Refused(reason);
             }
-            let verdict = shared.ask(presented, digest, source).await;
+            let verdict = shared.ask(&questions, presented, digest, source).await;
             if let Verdict::Refused(_) = verdict {
                 tokio::time::sleep_until(next_tick(started, shared.settings.refusal_quantum)).await;
             }
@@ -154,9 +166,15 @@ impl Shared {
         if proven { None } else { Some(wait) }
     }
 
-    async fn ask(&self, presented: Presented, digest: Option<Digest>, source: Source) -> Verdict {
+    async fn ask(
+        &self,
+        questions: &mpsc::Sender<Question>,
+        presented: Presented,
+        digest: Option<Digest>,
+        source: Source,
+    ) -> Verdict {
         let (answer, answered) = oneshot::channel();
-        if self.questions.try_send(Question { presented, digest, source, answer }).is_err() {
+        if questions.try_send(Question { presented, digest, source, answer }).is_err() {
             metrics::counter!("locum_judgements_unavailable_total", "why" => "queue").increment(1);
             return Verdict::Unavailable;
         }

@@ -7,14 +7,26 @@
 //!   verified    the proven credentials of this node
 //!   sources     the budget of failures of each source address
 //!   verdict     proven, refused, throttled, unavailable
+//!
+//!   authenticator  what answers the questions: one look-up, one HMAC, one step of the counter
+//!   judgement      the rules of the answer, pure: who is charged, who is told
+//!   flights        judgements under way, shared by identical good credentials
+//!   lockout        failures in a row, and the account is shut
+//!   journal        what refusals leave behind in the history
+//!   check          a token looked at without side effects
 //! ```
 //!
 //! A known credential is answered where it arrives, from memory. Everything else is a question to the
 //! control runtime, over a bounded channel with a timeout: no database and no Redis is ever polled on a
 //! thread that serves.
 
+mod authenticator;
+mod check;
 mod digest;
+mod flights;
 mod handle;
+mod journal;
+mod judgement;
 pub mod lockout;
 mod presented;
 mod proven;
@@ -23,6 +35,8 @@ mod sources;
 mod verdict;
 mod verified;
 
+pub use authenticator::{Authenticator, Parts, build};
+pub use check::{Checked, Report, check};
 pub use handle::{Authn, Settings};
 pub use presented::{Accepts, Fault, Presentation, Presented};
 pub use proven::Proven;

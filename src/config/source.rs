@@ -90,8 +90,7 @@ impl std::fmt::Debug for Source {
     }
 }
 
-/// Hides what stands between `://` and the last `@` of a word, what follows `password=`, and the whole of a `url` that
-/// is none.
+/// Hides what stands between `://` and the last `@` of a word, and what follows `password=`.
 fn without_passwords(line: &str) -> String {
     let mut hidden: Vec<Range<usize>> = Vec::new();
     for (at, scheme_end) in line.match_indices("://") {
@@ -104,12 +103,6 @@ fn without_passwords(line: &str) -> String {
     for (at, name) in line.match_indices("password=") {
         let start = at + name.len();
         hidden.push(start..word_end(line, start));
-    }
-    for (at, name) in line.match_indices("url") {
-        let after = line[at + name.len()..].trim_start_matches(['"', '\'', ' ', '\t']);
-        if let Some(value) = after.strip_prefix('=').filter(|value| !value.contains("://")) {
-            hidden.push(line.len() - value.len()..line.trim_end().len());
-        }
     }
     line.char_indices()
         .flat_map(|(at, c)| {
@@ -144,12 +137,6 @@ mod tests {
         let shown = Source::new("x", text).shown();
         assert_eq!(shown, "url = \"postgres://************@db/locum?password=*\" # http://a/b\n");
         assert_eq!(shown.len(), text.len());
-    }
-
-    #[test]
-    fn a_url_that_is_none_is_hidden_as_a_whole() {
-        let shown = Source::new("x", "\"url\" = 'me:secret@db'\nurl_file = \"a\"\n").shown();
-        assert_eq!(shown, "\"url\" =***************\nurl_file = \"a\"\n");
     }
 
     #[test]
