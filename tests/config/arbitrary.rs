@@ -134,8 +134,8 @@ proptest! {
 
     /// A password in a URL never reaches what is shown of it.
     #[test]
-    fn no_message_holds_a_password(before in text(), scheme in "([a-z]{1,9}://)?", wrong in "[a-z =\\[]{0,8}") {
-        let text = format!("{before}\n[store]\nurl = \"{scheme}me:hunter2@db/x\" {wrong}\n");
+    fn no_message_holds_a_password(before in text(), scheme in "[a-z]{1,9}", wrong in "[a-z =\\[]{0,8}") {
+        let text = format!("{before}\n[store]\nurl = \"{scheme}://me:hunter2@db/x\" {wrong}\n");
         let read_secret = |_: &Path| Err(std::io::ErrorKind::NotFound.into());
         let source = Source::new("locum.toml", text);
         if let Err(problems) = config::read(source, Path::new("/"), [], Purpose::Serve, &read_secret) {

@@ -1,0 +1,11 @@
+//! Authentication through its public doors, over a real SQLite store: what is accepted, what is
+//! refused and what that leaves behind, what a cache may answer, and what a check says.
+
+mod accepted;
+mod bounded;
+mod checked;
+mod counted;
+mod fresh;
+mod house;
+mod in_force;
+mod refused;
