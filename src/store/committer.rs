@@ -34,6 +34,8 @@ const LARGEST_GROUP: usize = 256;
 #[derive(Debug, Default)]
 pub(crate) struct Written {
     pub(crate) commits: AtomicU64,
+    /// Those that survive the loss of power.
+    pub(crate) durable: AtomicU64,
     pub(crate) jobs: AtomicU64,
 }
 
@@ -44,6 +46,8 @@ pub(crate) struct Committer {
     written: Arc<Written>,
     /// Absent before the first group, and after a connection was given up.
     writer: Option<Writer>,
+    /// The disk was full: before the next group, SQLite's log is worth emptying.
+    full: bool,
 }
 
 /// What a group came to: for each job whether it changed something, or why it could not be kept.
@@ -65,7 +69,7 @@ struct Collected {
 
 impl Committer {
     pub(crate) fn new(source: Source, timeout: Duration, clock: Arc<dyn Clock>, written: Arc<Written>) -> Self {
-        Self { source, timeout, clock, written, writer: None }
+        Self { source, timeout, clock, written, writer: None, full: false }
     }
 
     /// Writes until the store is closed or nobody can send any more.
@@ -114,6 +118,7 @@ impl Committer {
             Err(error) => {
                 // nobody knows where the transaction stands: the connection goes, and it with it
                 self.writer = None;
+                self.full = matches!(error, StoreError::Full { .. });
                 tracing::warn!(%error, jobs = jobs.len(), "a group of operations was not written");
                 for job in jobs {
                     job.answer(Err(error.clone()));
@@ -146,6 +151,7 @@ impl Committer {
             let epoch = append(writer, head, &collected, clock.as_ref()).await?;
             commit(writer).await?;
             self.written.commits.fetch_add(1, Ordering::Relaxed);
+            self.written.durable.fetch_add(u64::from(durability == Durability::Power), Ordering::Relaxed);
             return Ok(Group { each: collected.each, epoch });
         }
     }
@@ -167,7 +173,14 @@ impl Committer {
             Ok(Err(error)) => return Err(place.explain(&error)),
             Ok(Ok(connection)) => connection,
         };
-        let writer = Writer::new(Session::new(connection, place.clone(), self.timeout));
+        let mut writer = Writer::new(Session::new(connection, place.clone(), self.timeout));
+        if std::mem::take(&mut self.full) && writer.is_sqlite() {
+            // The log can be the larger part of what fills the disk. Where even this needs room, the
+            // group that follows says so.
+            if let Err(error) = writer.script("PRAGMA wal_checkpoint(TRUNCATE)").await {
+                tracing::debug!(%error, "the log could not be emptied");
+            }
+        }
         begin_on(self.writer.insert(writer), durability).await
     }
 
@@ -182,6 +195,7 @@ impl Committer {
 }
 
 async fn begin_on(writer: &mut Writer, durability: Durability) -> Result<Head, StoreError> {
+    writer.take_failure();
     writer.survive(durability).await?;
     writer.begin().await?;
     writer.lock_head().await

@@ -143,3 +143,45 @@ impl Source {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::store::sqlite::SqliteSource;
+
+    async fn setting(connection: &mut Connection, sql: &'static str, column: &str) -> i64 {
+        connection.fetch(sql, Vec::new()).await.unwrap()[0].int(column).unwrap()
+    }
+
+    /// L2: a writer survives the loss of power from the start, and returns to it.
+    #[tokio::test]
+    async fn a_sqlite_writer_commits_as_durably_as_it_was_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let source = SqliteSource::prepare(&path, Duration::from_secs(2)).await.unwrap();
+        let mut writer = source.connect(Purpose::Write).await.unwrap();
+        for (wanted, synchronous) in [(Durability::Power, 2), (Durability::Process, 1), (Durability::Power, 2)] {
+            writer.survive(wanted).await.unwrap();
+            assert_eq!(setting(&mut writer, "PRAGMA synchronous", "synchronous").await, synchronous);
+        }
+        assert_eq!(setting(&mut writer, "PRAGMA foreign_keys", "foreign_keys").await, 1);
+        assert_eq!(setting(&mut writer, "PRAGMA temp_store", "temp_store").await, 2);
+        assert_eq!(setting(&mut writer, "PRAGMA busy_timeout", "timeout").await, 1_500);
+        let mode = writer.fetch("PRAGMA journal_mode", Vec::new()).await.unwrap()[0].text("journal_mode").unwrap();
+        assert_eq!(mode, "wal");
+    }
+
+    #[tokio::test]
+    async fn a_sqlite_reader_cannot_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let source = SqliteSource::prepare(&path, Duration::from_secs(2)).await.unwrap();
+        let mut writer = source.connect(Purpose::Write).await.unwrap();
+        writer.script("CREATE TABLE t (x INTEGER)").await.unwrap();
+        let mut reader = source.connect(Purpose::Read).await.unwrap();
+        assert_eq!(setting(&mut reader, "SELECT count(*) AS n FROM t", "n").await, 0);
+        assert!(reader.script("INSERT INTO t VALUES (1)").await.is_err());
+    }
+}

@@ -19,23 +19,30 @@ pub enum OpenError {
     #[error("`{place}` is not a database of Locum: {why}; name another place in `[store] url`")]
     NotOurs { place: String, why: String },
     #[error(
-        "the database `{place}` has schema version {found}, made by locum {made_by}; this is locum {program}, which knows versions up to {known}: start the newer program"
+        "the database `{place}` has schema version {found}, made by locum {made_by}; this is locum \
+         {program}, which knows versions up to {known}: start the newer program"
     )]
     Newer { place: String, found: i64, made_by: String, known: i64, program: String },
     #[error(
-        "the database `{place}` needs schema version {known} and has {found}, but `{by}` is using it: stop that one first"
+        "the database `{place}` needs schema version {known} and has {found}, but `{by}` is using it: stop \
+         that one first"
     )]
     InUse { place: String, by: String, found: i64, known: i64 },
     #[error("SQLite {found} is too old: from 3.51.3 on its write-ahead log cannot corrupt a database")]
     SqliteTooOld { found: String },
     #[error("PostgreSQL {found} at `{place}` is too old: version 13 or newer is needed")]
     PostgresTooOld { place: String, found: String },
-    #[error("the URL of the database cannot be read: {0}; write `postgres://USER:PASSWORD@HOST:PORT/DATABASE`")]
-    Url(String),
+    /// Says nothing of the URL: whatever part of it was misread may be the password.
+    #[error(
+        "the URL of the database cannot be read: write `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, and \
+         `%XX` for special characters in the password"
+    )]
+    Url,
     #[error("the database server at `{place}` refuses user `{user}`: check the user and the password of `[store] url`")]
     Credentials { place: String, user: String },
     #[error(
-        "the database `{database}` does not exist at `{place}`: create it with `createdb`, or name another in `[store] url`"
+        "the database `{database}` does not exist at `{place}`: create it with `createdb`, or name another \
+         in `[store] url`"
     )]
     NoDatabase { place: String, database: String },
     #[error(transparent)]
@@ -54,7 +61,8 @@ pub enum StoreError {
     #[error("the database `{place}` is damaged: restore it from a backup ({why})")]
     Damaged { place: String, why: String },
     #[error(
-        "the database `{place}` cannot be opened or written with this program's permissions: {why}; give its user the file and the folder around it"
+        "the database `{place}` cannot be opened or written with this program's permissions: {why}; give its \
+         user the file and the folder around it"
     )]
     Permission { place: String, why: String },
     #[error(

@@ -91,6 +91,8 @@ struct Parts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Statistics {
     pub commits: u64,
+    /// Those of them that were asked to survive the loss of power; the others only count failures.
+    pub durable_commits: u64,
     /// Changes, records and bookings: many of them can be in one commit.
     pub operations: u64,
 }
@@ -164,6 +166,7 @@ impl Store {
         let written = &self.0.written;
         Statistics {
             commits: written.commits.load(Ordering::Relaxed),
+            durable_commits: written.durable.load(Ordering::Relaxed),
             operations: written.jobs.load(Ordering::Relaxed),
         }
     }

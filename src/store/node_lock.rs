@@ -139,7 +139,8 @@ fn lock_file(database: &Path) -> std::io::Result<Guarded> {
 
 /// Locums in different schemas of one database are different installations, so the schema is part of
 /// the lock's key.
-const POSTGRES_LOCK: &str = "SELECT pg_try_advisory_lock(hashtextextended('locum node lock of ' || current_schema(), 0)) AS had, \
+const POSTGRES_LOCK: &str = "SELECT \
+    pg_try_advisory_lock(hashtextextended('locum node lock of ' || current_schema(), 0)) AS had, \
      to_regclass('node_holder') IS NOT NULL AS named";
 
 async fn lock_session(source: &PostgresSource) -> Result<Guarded, sqlx::Error> {
@@ -150,7 +151,8 @@ async fn lock_session(source: &PostgresSource) -> Result<Guarded, sqlx::Error> {
     }
     let mut by = String::new();
     if row.try_get::<bool, _>("named")? {
-        let holder = sqlx::query("SELECT holder FROM node_holder WHERE id = 1").fetch_optional(&mut session).await?;
+        let asking = sqlx::query("SELECT holder FROM node_holder WHERE id = 1");
+        let holder = asking.fetch_optional(&mut session).await?;
         by = holder.map_or(Ok(String::new()), |row| row.try_get("holder"))?;
     }
     session.close().await?;
@@ -216,7 +218,12 @@ impl Guard {
         match self {
             // closing the file gives the lock back
             Self::File { file, .. } => drop(file),
-            Self::Session { session, .. } => {
+            Self::Session { mut session, .. } => {
+                // the end of the session would do it too, but only some time after we closed our side
+                let unlocking = sqlx::query("SELECT pg_advisory_unlock_all()").execute(&mut *session);
+                if !matches!(tokio::time::timeout(SIGN_OF_LIFE, unlocking).await, Ok(Ok(_))) {
+                    tracing::debug!("the lock could not be given back in words");
+                }
                 if let Err(error) = session.close().await {
                     tracing::debug!(%error, "the session of the lock did not close in order");
                 }

@@ -32,10 +32,12 @@ impl std::fmt::Debug for PostgresSource {
 impl PostgresSource {
     /// Reads the URL, and asks the server once who it is.
     pub(crate) async fn prepare(url: &SecretString, timeout: Duration) -> Result<Self, OpenError> {
-        let options = PgConnectOptions::from_str(url.expose_secret()).map_err(|error| match error {
-            sqlx::Error::Configuration(why) => OpenError::Url(why.to_string()),
-            _ => OpenError::Url("it has another shape".to_owned()),
-        })?;
+        let url = url.expose_secret();
+        // a `?` in the password would make parameters of what follows, and the driver logs unknown ones
+        if url.split_once('?').is_some_and(|(_, parameters)| parameters.contains('@')) {
+            return Err(OpenError::Url);
+        }
+        let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::Url)?;
         let options = options.application_name("locum").disable_statement_logging();
         let database = options.get_database().unwrap_or_else(|| options.get_username()).to_owned();
         let name = match options.get_socket() {
@@ -74,9 +76,11 @@ impl PostgresSource {
     async fn assert_server(&self, database: &str) -> Result<(), OpenError> {
         let asked = tokio::time::timeout(self.timeout, async {
             let mut connection = self.options.connect().await?;
-            let row = sqlx::query("SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS version")
-                .fetch_one(&mut connection)
-                .await?;
+            let asking = sqlx::query(
+                "SELECT current_setting('server_version_num')::int AS number, \
+                 current_setting('server_version') AS version",
+            );
+            let row = asking.fetch_one(&mut connection).await?;
             Ok::<_, sqlx::Error>((row.try_get::<i32, _>("number")?, row.try_get::<String, _>("version")?))
         });
         let place = self.place.name();

@@ -62,9 +62,12 @@ impl SqliteSource {
 
     /// The version of the library, and whose file it is: an empty one, or ours.
     async fn assert_library_and_file(&self) -> Result<(), OpenError> {
-        let explain = |error: sqlx::Error| match self.place.explain(&error) {
-            StoreError::Damaged { place, why } => OpenError::NotOurs { place, why },
-            other => OpenError::Store(other),
+        const NOT_A_DATABASE: &str = "26";
+        let explain = |error: sqlx::Error| match error.as_database_error() {
+            Some(refusal) if refusal.code().as_deref() == Some(NOT_A_DATABASE) => {
+                OpenError::NotOurs { place: self.place.name(), why: refusal.message().to_owned() }
+            }
+            _ => OpenError::Store(self.place.explain(&error)),
         };
         let options = SqliteConnectOptions::new().filename(&self.path).create_if_missing(false).busy_timeout(self.busy);
         let mut connection = options.connect().await.map_err(explain)?;

@@ -12,6 +12,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
 pub const USER: &str = "locum";
 pub const PASSWORD: &str = "s3cr3t+of/the%tests";
 
@@ -87,7 +89,7 @@ impl Postgres {
 
     /// The URL of a database of this server.
     pub fn url(&self, database: &str) -> String {
-        let password: String = PASSWORD.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let password = utf8_percent_encode(PASSWORD, NON_ALPHANUMERIC);
         format!("postgres://{USER}:{password}@127.0.0.1:{}/{database}", self.port)
     }
 
@@ -98,16 +100,6 @@ impl Postgres {
         command
     }
 
-    /// Runs statements in a database, as somebody who reaches it past Locum.
-    pub fn psql(&self, url: &str, statements: &str) -> String {
-        let database = url.rsplit('/').next().expect("a URL names its database");
-        let mut psql = self.client("psql");
-        psql.args(["-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", statements]);
-        let output = psql.output().expect("psql runs");
-        assert!(output.status.success(), "psql: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
-    }
-
     fn wait_until_it_answers(&self, folder: &Path) {
         let started = Instant::now();
         loop {
@@ -115,18 +107,13 @@ impl Postgres {
             if ready.status.success() && TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
                 return;
             }
-            if started.elapsed() > Duration::from_secs(60) {
+            if started.elapsed() > Duration::from_mins(1) {
                 let mut log = String::new();
                 let read = std::fs::File::open(folder.join("log")).and_then(|mut file| file.read_to_string(&mut log));
                 panic!("PostgreSQL did not start ({read:?}): {log}");
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-    }
-
-    /// Stops the server and waits for its end.
-    pub fn stop(mut self) {
-        self.end();
     }
 
     fn end(&mut self) {

@@ -173,7 +173,7 @@ claims! {
         let store = backend.open_with(&locum::store::Settings { queue: 2, ..backend.settings() }).await.unwrap();
         let gate = Gate::close(&store).await;
         let (ann, bob, cyd) = (person("ann"), person("bob"), person("cyd"));
-        let (first, second, third, _) =
+        let (first, second, third, ()) =
             tokio::join!(biased; try_add(&store, &ann), try_add(&store, &bob), try_add(&store, &cyd), gate.open());
         assert!(first.is_ok() && second.is_ok());
         assert_eq!(third.unwrap_err(), ChangeError::Store(StoreError::Overloaded { waiting: 2 }));

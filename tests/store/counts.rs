@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use locum::directory::lockout::{Attempt, AttemptId, Counted, Reset, Streak};
+use locum::directory::owner_cascade::Household;
 use locum::directory::{AccountId, Life};
 use locum::store::Store;
 use proptest::prelude::*;
@@ -152,6 +153,20 @@ claims! {
         assert_eq!(answers.iter().filter(|answer| **answer == Counted::Locked).count(), 495);
     }
 
+    /// L2: what counts survives the process, what trips survives the loss of power too.
+    async fn a_trip_is_committed_as_durably_as_a_change(backend: Backend) {
+        let store = backend.open().await;
+        let ann = person("ann");
+        add(&store, &[&ann]).await;
+        let mut durable = Vec::new();
+        for id in 0..6 {
+            store.bookkeeping().fail(ann.id, Life::FIRST, THRESHOLD, attempt(id)).await.unwrap();
+            durable.push(store.statistics().durable_commits);
+        }
+        assert_eq!(durable, [1, 1, 1, 1, 2, 2], "the fifth trips");
+        assert_eq!(store.statistics().commits, 7);
+    }
+
     /// L2: surviving a restart.
     async fn a_streak_is_there_after_reopening(backend: Backend) {
         let store = backend.open().await;
@@ -171,7 +186,7 @@ claims! {
         let ann = person("ann");
         add(&store, &[&ann]).await;
         store.bookkeeping().fail(ann.id, Life::FIRST, THRESHOLD, attempt(1)).await.unwrap();
-        cascade(&store, ann.id, |household| household.delete_owner()).await;
+        cascade(&store, ann.id, Household::delete_owner).await;
         let answer = store.bookkeeping().fail(ann.id, Life::FIRST, THRESHOLD, attempt(2)).await.unwrap();
         assert_eq!(answer, Counted::Stale);
         assert_eq!(store.bookkeeping().streaks().await.unwrap(), []);

@@ -29,7 +29,9 @@ claims! {
     /// H5
     async fn a_changed_entry_is_named(backend: Backend) {
         let store = ten_entries(&backend).await;
-        backend.tamper("UPDATE history SET canonical = (SELECT canonical FROM history WHERE sequence = 3) WHERE sequence = 4").await;
+        backend.tamper(
+            "UPDATE history SET canonical = (SELECT canonical FROM history WHERE sequence = 3) WHERE sequence = 4",
+        ).await;
         assert_eq!(audit(&store).await, AuditError::Broken(Broken::Changed(4)));
     }
 
@@ -44,7 +46,8 @@ claims! {
     async fn two_swapped_entries_are_found(backend: Backend) {
         let store = ten_entries(&backend).await;
         backend.tamper(
-            "UPDATE history SET sequence = 1004 WHERE sequence = 4; UPDATE history SET sequence = 4 WHERE sequence = 5; \
+            "UPDATE history SET sequence = 1004 WHERE sequence = 4; \
+             UPDATE history SET sequence = 4 WHERE sequence = 5; \
              UPDATE history SET sequence = 5 WHERE sequence = 1004",
         ).await;
         assert_eq!(audit(&store).await, AuditError::Broken(Broken::Changed(4)));

@@ -7,9 +7,17 @@
 #![expect(unreachable_pub, reason = "the harness is shared by several tests, each a crate of its own")]
 
 mod changes;
+mod child;
 mod counts;
 mod directory;
+mod files;
+mod full_disk;
 mod history;
+mod kills;
+mod locks;
+mod model;
+mod opening;
+mod servers;
 mod tokens;
 mod world;
 

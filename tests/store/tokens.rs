@@ -14,7 +14,7 @@ async fn save(store: &Store, pat: &Pat) -> Changed<()> {
 }
 
 claims! {
-    /// T1–T3, T6
+    /// T1, T2, T3, T6
     async fn a_token_reads_back_in_every_state(backend: Backend) {
         let store = backend.open().await;
         let ann = person("ann");
@@ -25,7 +25,7 @@ claims! {
             apps: vec![AppName::parse("wiki").unwrap(), AppName::parse("ci").unwrap()],
             read_only: true,
         };
-        let until = NOON.plus(Duration::from_secs(900));
+        let until = NOON.plus(Duration::from_mins(15));
         let pending = Pat { state: PatState::Pending { until }, restrictions, ..pat_of(bot.id, 1) };
         let revoked = PatState::Revoked { at: NOON, by: root(), reason: ReasonCode::parse("rotated").unwrap() };
         let revoked = Pat { state: revoked, ..pat_of(bot.id, 2) };
@@ -46,7 +46,8 @@ claims! {
         let ann = person("ann");
         let bot = proxy_of(&ann, "bot");
         add(&store, &[&ann, &bot]).await;
-        let mut pat = Pat { state: PatState::Pending { until: NOON.plus(Duration::from_secs(9)) }, ..pat_of(bot.id, 1) };
+        let pending = PatState::Pending { until: NOON.plus(Duration::from_secs(9)) };
+        let mut pat = Pat { state: pending, ..pat_of(bot.id, 1) };
         add_pat(&store, &pat).await.unwrap();
         pat.confirm(NOON).unwrap();
         save(&store, &pat).await.unwrap();

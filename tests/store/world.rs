@@ -57,6 +57,16 @@ impl Backend {
         }
     }
 
+    /// A database that is there already.
+    pub fn at_path(path: &str) -> Self {
+        Self { kept: Kept::Sqlite, location: Location::Sqlite(path.into()), url: None, _folder: None }
+    }
+
+    pub fn at_url(url: &str) -> Self {
+        let location = Location::Postgres(url.to_owned().into());
+        Self { kept: Kept::Postgres, location, url: Some(url.to_owned()), _folder: None }
+    }
+
     pub fn path(&self) -> PathBuf {
         match &self.location {
             Location::Sqlite(path) => path.clone(),
@@ -86,19 +96,24 @@ impl Backend {
     }
 
     pub async fn try_tamper(&self, statements: &'static str) -> Result<(), sqlx::Error> {
-        match &self.url {
-            Some(url) => {
-                let mut connection = sqlx::PgConnection::connect(url).await?;
-                sqlx::raw_sql(statements).execute(&mut connection).await?;
-                connection.close().await
-            }
-            None => {
-                let options = SqliteConnectOptions::new().filename(self.path());
-                let mut connection = options.connect().await?;
-                sqlx::raw_sql(statements).execute(&mut connection).await?;
-                connection.close().await
-            }
+        if let Some(url) = &self.url {
+            let mut connection = sqlx::PgConnection::connect(url).await?;
+            sqlx::raw_sql(statements).execute(&mut connection).await?;
+            return connection.close().await;
         }
+        let mut connection = SqliteConnectOptions::new().filename(self.path()).connect().await?;
+        sqlx::raw_sql(statements).execute(&mut connection).await?;
+        connection.close().await
+    }
+}
+
+impl Backend {
+    /// One text that SQLite answers, on a connection of its own.
+    pub async fn sqlite_text(&self, sql: &'static str) -> String {
+        let mut connection = SqliteConnectOptions::new().filename(self.path()).connect().await.unwrap();
+        let text: (String,) = sqlx::query_as(sql).fetch_one(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        text.0
     }
 }
 
@@ -220,7 +235,7 @@ pub async fn cascade(
 
 pub fn context() -> ApplyContext {
     ApplyContext {
-        now: NOON.plus(Duration::from_secs(60)),
+        now: NOON.plus(Duration::from_mins(1)),
         by: root(),
         reason: ReasonCode::marked_inactive(),
         pat_reason: ReasonCode::account_inactivated(),
@@ -272,7 +287,7 @@ pub fn pat_of(account: AccountId, number: u64) -> Pat {
         state: PatState::Confirmed { at: NOON },
         created_at: NOON,
         created_by: root(),
-        expires_at: NOON.plus(Duration::from_secs(3_600)),
+        expires_at: NOON.plus(Duration::from_hours(1)),
         restrictions: Restrictions::default(),
         last_used_at: None,
     }

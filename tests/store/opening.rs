@@ -1,0 +1,49 @@
+//! Opening: what is new, what is known, and what is newer than the program.
+
+use locum::directory::reason::SEEDED;
+use locum::history::ChainHash;
+use locum::store::{Head, OpenError};
+
+use crate::world::*;
+
+claims! {
+    /// T6
+    async fn a_new_database_has_its_head_and_its_code_table(backend: Backend) {
+        let store = backend.open().await;
+        let mut reader = store.read().await.unwrap();
+        assert_eq!(reader.head().await.unwrap(), Head { epoch: 0, sequence: 0, hash: ChainHash::GENESIS });
+        let reasons = reader.reasons().await.unwrap();
+        assert_eq!(reasons.len(), SEEDED.len());
+        for (code, meaning) in SEEDED {
+            assert!(reasons.iter().any(|(found, words)| found.as_str() == code && words == meaning), "{code}");
+        }
+        reader.audit().await.unwrap();
+    }
+
+    async fn a_database_newer_than_the_program_is_refused_with_both_versions(backend: Backend) {
+        let store = backend.open().await;
+        add(&store, &[&person("ann")]).await;
+        store.close().await;
+        backend.tamper("INSERT INTO schema_version VALUES (42, '9.8.7', 0)").await;
+        let error = backend.try_open().await.unwrap_err();
+        assert!(matches!(error, OpenError::Newer { found: 42, known: 1, .. }), "{error}");
+        let shown = error.to_string();
+        for part in ["version 42", "locum 9.8.7", "up to 1", concat!("locum ", env!("CARGO_PKG_VERSION"))] {
+            assert!(shown.contains(part), "`{part}` is missing: {shown}");
+        }
+        backend.tamper("DELETE FROM schema_version WHERE version = 42").await;
+        assert_eq!(backend.open().await.read().await.unwrap().audit().await.unwrap().sequence, 1, "nothing is lost");
+    }
+
+    async fn opening_again_changes_nothing(backend: Backend) {
+        let store = backend.open().await;
+        add(&store, &[&person("ann")]).await;
+        let before = store.read().await.unwrap().head().await.unwrap();
+        store.close().await;
+        for _ in 0..3 {
+            let store = backend.open().await;
+            assert_eq!(store.read().await.unwrap().head().await.unwrap(), before);
+            store.close().await;
+        }
+    }
+}
