@@ -4,6 +4,10 @@
 //! and answers with the [`Change`]s that follow, or with a refusal; the store then writes exactly
 //! those. The rules are P3–P7, P11 and P13, and R4 and R8 for access to apps, which is held, capped
 //! and inherited like a role.
+//!
+//! The order of the changes matters: what is given is given to the owner first, what is taken is taken
+//! from the proxy users first, and whoever holds a role of an app has access to it. So the law holds
+//! after each single change, not only after the last.
 
 use std::collections::BTreeSet;
 
@@ -83,31 +87,20 @@ impl Household {
     }
 
     /// What is *newly* gained by the owner goes to every proxy user, inactive ones too, and to one
-    /// that had lost it before; what the owner already holds changes nothing anywhere (P6).
+    /// that had lost it before; what the owner already holds changes nothing anywhere (P6). The owner
+    /// comes first.
     pub fn owner_gains(&self, wanted: &BTreeSet<Holding>) -> Vec<Change> {
-        let mut changes = Vec::new();
-        for holding in with_app_access(wanted) {
-            if self.owner.holdings.contains(&holding) {
-                continue;
-            }
-            changes.push(Change::Given { account: self.owner.id, holding: holding.clone() });
-            for proxy in &self.proxies {
-                for inherited in with_app_access(&BTreeSet::from([holding.clone()])) {
-                    give(proxy, inherited, &mut changes);
-                }
-            }
-        }
-        changes
+        let gained: BTreeSet<_> = with_app_access(wanted).difference(&self.owner.holdings).cloned().collect();
+        // A proxy user that was kept out of an app is let in again by a new role in it (R8).
+        let inherited = with_app_access(&gained);
+        let to_proxies = self.proxies.iter().flat_map(|proxy| given(proxy, &inherited));
+        given(&self.owner, &gained).chain(to_proxies).collect()
     }
 
-    /// What the owner loses, all of its proxy users lose (P7). Losing access to an app takes the
-    /// app's roles along (R4).
+    /// What the owner loses, all of its proxy users lose (P7), and they first. Losing access to an app
+    /// takes the app's roles along (R4).
     pub fn owner_loses(&self, holding: &Holding) -> Vec<Change> {
-        let mut changes = Vec::new();
-        for member in std::iter::once(&self.owner).chain(&self.proxies) {
-            take(member, holding, &mut changes);
-        }
-        changes
+        self.proxies.iter().chain(std::iter::once(&self.owner)).flat_map(|member| taken(member, holding)).collect()
     }
 
     /// A proxy user may be given back what its owner holds, and nothing else (P5); all or nothing.
@@ -115,26 +108,17 @@ impl Household {
     /// # Errors
     /// [`CascadeRefusal::NotHeldByOwner`] with everything that the owner lacks.
     pub fn proxy_gains(&self, proxy: AccountId, wanted: &BTreeSet<Holding>) -> Result<Vec<Change>, CascadeRefusal> {
+        let wanted = with_app_access(wanted);
         let missing: Vec<_> = wanted.difference(&self.owner.holdings).cloned().collect();
         if !missing.is_empty() {
             return Err(CascadeRefusal::NotHeldByOwner { owner: self.owner.username.clone(), missing });
         }
-        let mut changes = Vec::new();
-        for member in self.proxies.iter().filter(|member| member.id == proxy) {
-            for holding in with_app_access(wanted) {
-                give(member, holding, &mut changes);
-            }
-        }
-        Ok(changes)
+        Ok(self.proxy(proxy).flat_map(|member| given(member, &wanted)).collect())
     }
 
     /// A proxy user is narrowed without touching its owner (P4).
     pub fn proxy_loses(&self, proxy: AccountId, holding: &Holding) -> Vec<Change> {
-        let mut changes = Vec::new();
-        for member in self.proxies.iter().filter(|member| member.id == proxy) {
-            take(member, holding, &mut changes);
-        }
-        changes
+        self.proxy(proxy).flat_map(|member| taken(member, holding)).collect()
     }
 
     /// The owner and every proxy user that is still active become inactive (P10, P13).
@@ -153,11 +137,8 @@ impl Household {
 
     /// P10.
     pub fn inactivate_proxy(&self, proxy: AccountId) -> Vec<Change> {
-        self.proxies
-            .iter()
-            .filter(|member| member.id == proxy && member.active)
-            .map(|member| Change::Inactivated { account: member.id })
-            .collect()
+        let active = self.proxy(proxy).filter(|member| member.active);
+        active.map(|member| Change::Inactivated { account: member.id }).collect()
     }
 
     /// P11: refused while the owner is inactive.
@@ -166,7 +147,7 @@ impl Household {
     /// [`CascadeRefusal::OwnerInactive`].
     pub fn activate_proxy(&self, proxy: AccountId) -> Result<Vec<Change>, CascadeRefusal> {
         self.demand_active_owner()?;
-        let sleeping = self.proxies.iter().filter(|member| member.id == proxy && !member.active);
+        let sleeping = self.proxy(proxy).filter(|member| !member.active);
         Ok(sleeping.map(|member| Change::Activated { account: member.id }).collect())
     }
 
@@ -181,11 +162,12 @@ impl Household {
 
     /// P12.
     pub fn delete_proxy(&self, proxy: AccountId) -> Vec<Change> {
-        self.proxies
-            .iter()
-            .filter(|member| member.id == proxy)
-            .map(|member| Change::Deleted { account: member.id })
-            .collect()
+        self.proxy(proxy).map(|member| Change::Deleted { account: member.id }).collect()
+    }
+
+    /// The proxy user of this id; nobody when it is another person's.
+    fn proxy(&self, id: AccountId) -> impl Iterator<Item = &Member> {
+        self.proxies.iter().filter(move |member| member.id == id)
     }
 
     fn demand_active_owner(&self) -> Result<(), CascadeRefusal> {
@@ -200,17 +182,15 @@ fn with_app_access(wanted: &BTreeSet<Holding>) -> BTreeSet<Holding> {
     all
 }
 
-fn give(member: &Member, holding: Holding, changes: &mut Vec<Change>) {
-    let change = Change::Given { account: member.id, holding };
-    let held = matches!(&change, Change::Given { holding, .. } if member.holdings.contains(holding));
-    if !held && !changes.contains(&change) {
-        changes.push(change);
-    }
+/// What has to be given so that a member holds all of `holdings`; access to an app before its roles.
+fn given<'a>(member: &'a Member, holdings: &'a BTreeSet<Holding>) -> impl Iterator<Item = Change> {
+    holdings.difference(&member.holdings).map(|holding| Change::Given { account: member.id, holding: holding.clone() })
 }
 
-fn take(member: &Member, holding: &Holding, changes: &mut Vec<Change>) {
-    let lost = member.holdings.iter().filter(|held| *held == holding || goes_with(held, holding));
-    changes.extend(lost.map(|held| Change::Taken { account: member.id, holding: held.clone() }));
+/// What has to be taken so that a member does not hold `holding`; an app's roles before its access.
+fn taken<'a>(member: &'a Member, holding: &'a Holding) -> impl Iterator<Item = Change> {
+    let lost = member.holdings.iter().rev().filter(move |held| *held == holding || goes_with(held, holding));
+    lost.map(|held| Change::Taken { account: member.id, holding: held.clone() })
 }
 
 /// Whether `held` is a role of the app whose access is taken away (R4).
