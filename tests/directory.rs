@@ -153,10 +153,14 @@ fn receives(known: &mut Known, wanted: &Holding) {
 /// P6: only what is new reaches the proxy users, and all of them.
 fn gains(model: &mut Directory, person: usize, wanted: &BTreeSet<Holding>) -> Option<()> {
     let before = model.get(&person).filter(|known| known.owner.is_none())?.holds.clone();
-    wanted.iter().for_each(|wanted| receives(model.get_mut(&person).unwrap(), wanted));
+    for wanted in wanted {
+        receives(model.get_mut(&person).unwrap(), wanted);
+    }
     let new: Vec<_> = model[&person].holds.difference(&before).cloned().collect();
     for proxy in proxies_of(model, person) {
-        new.iter().for_each(|new| receives(model.get_mut(&proxy).unwrap(), new));
+        for new in &new {
+            receives(model.get_mut(&proxy).unwrap(), new);
+        }
     }
     Some(())
 }
@@ -167,7 +171,9 @@ fn regains(model: &mut Directory, proxy: usize, wanted: &BTreeSet<Holding>) -> O
     if !wanted.iter().all(|wanted| model[&owner].holds.contains(wanted)) {
         return None;
     }
-    wanted.iter().for_each(|wanted| receives(model.get_mut(&proxy).unwrap(), wanted));
+    for wanted in wanted {
+        receives(model.get_mut(&proxy).unwrap(), wanted);
+    }
     Some(())
 }
 
