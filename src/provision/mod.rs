@@ -62,7 +62,7 @@ impl Default for Settings {
         Self {
             prefix: String::new(),
             longest_life: crate::directory::pat::LONGEST_LIFE,
-            confirm_within: Duration::from_secs(15 * 60),
+            confirm_within: Duration::from_mins(15),
             default_apps: BTreeSet::new(),
         }
     }

@@ -37,7 +37,7 @@ impl Attempt {
         self.with_object(holding)
     }
 
-    pub(super) fn with_object(mut self, object: impl ToString) -> Self {
+    pub(super) fn with_object(mut self, object: &impl ToString) -> Self {
         self.object = Some(object.to_string());
         self
     }

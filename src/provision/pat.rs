@@ -74,7 +74,7 @@ pub async fn add(provision: &Provision, request: &Request, wish: Wish) -> Result
 /// # Errors
 /// When the caller may not, there is no such token, or it is not pending any more.
 pub async fn confirm(provision: &Provision, request: &Request, public_id: PublicId) -> Result<(), Error> {
-    let attempt = Attempt::to("pat_confirm").with_object(public_id);
+    let attempt = Attempt::to("pat_confirm").with_object(&public_id);
     provision
         .change(request, attempt, move |mut hand| {
             Box::pin(async move {
@@ -100,7 +100,7 @@ pub async fn revoke(
     public_id: PublicId,
     reason: ReasonCode,
 ) -> Result<(), Error> {
-    let attempt = Attempt::to("pat_revoke").with_object(public_id);
+    let attempt = Attempt::to("pat_revoke").with_object(&public_id);
     provision
         .change(request, attempt, move |mut hand| {
             Box::pin(async move {

@@ -6,7 +6,7 @@ use super::operation::Attempt;
 use super::{Error, Provision, Request, Wanted};
 use crate::directory::owner_cascade::{CascadeRefusal, Change, Household};
 use crate::directory::rights::Operation;
-use crate::directory::{AccountId, Kind, Username};
+use crate::directory::{AccountId, Actor, Kind, Username};
 use crate::history::ActionType;
 
 /// Adds a proxy user of `owner`, which holds from the start exactly what its owner holds (P3).
@@ -30,7 +30,7 @@ pub async fn add(provision: &Provision, request: &Request, username: Username, o
                 let added = hand.action(ActionType::ProxyUserAdded).to(account.id).detail(
                     "owner",
                     None,
-                    Some(&owner.id.to_string()),
+                    Some(&Actor::Account(owner.id).to_stored()),
                 );
                 let plan = Plan::by_caller(account.id, "P3");
                 hand.carry_out(&household, &changes, &plan, vec![added], ()).await

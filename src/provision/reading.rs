@@ -8,7 +8,7 @@ use super::refusal::demand_kind;
 use super::{Error, Provision, Refusal, Request, Wanted};
 use crate::directory::rights::{Operation, Subject};
 use crate::directory::{Account, AccountId, Actor, Holding, Pat, Permission, ReasonCode, RoleName, Username};
-use crate::history::{ActionType, Entry};
+use crate::history::{ActionType, Entry, Value};
 use crate::store::{AccountFilter, AppRecord, AuditError, Head, HistoryFilter, KindFilter, Reader};
 
 /// An account with what it holds.
@@ -288,8 +288,8 @@ pub async fn history(
             for id in action.target.iter().chain(&action.on_behalf_of) {
                 names.add(&mut reader, *id).await?;
             }
-            for word in action.cause.iter().flat_map(|cause| cause.split(' ')) {
-                if let Some(actor) = Actor::from_stored(word) {
+            for text in action.cause.iter().map(String::as_str).chain(clear_values(entry)) {
+                for actor in text.split(' ').filter_map(Actor::from_stored) {
                     names.add_actor(&mut reader, &actor).await?;
                 }
             }
@@ -297,6 +297,14 @@ pub async fn history(
         Ok((entries, names))
     };
     refused_if_not_allowed(provision, request, "history", reading.await).await
+}
+
+fn clear_values(entry: &Entry) -> impl Iterator<Item = &str> {
+    let values = entry.action.details.iter().flat_map(|detail| detail.before.iter().chain(&detail.after));
+    values.filter_map(|value| match value {
+        Value::Clear(text) => Some(text.as_str()),
+        Value::Sealed { .. } => None,
+    })
 }
 
 /// Follows the chain of the whole history (H5).
