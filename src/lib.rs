@@ -30,8 +30,10 @@
 //! `config` knows only the settings of the rooms; `server` and `cli` know everything. Every room may
 //! use `telemetry`.
 
+pub mod admin;
 pub mod authn;
 pub mod authz;
+pub mod cli;
 pub mod clock;
 pub mod cluster;
 pub mod config;

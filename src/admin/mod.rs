@@ -1,0 +1,140 @@
+//! The admin API: the face of the operations, for the command line and for programs.
+//!
+//! ```text
+//!   socket    the Unix socket, made safely and served with bounds
+//!   peer      who is at the other end, by the kernel's word
+//!   extract   path, query and body, read with words for what is wrong
+//!   route     one handler an operation; THE TABLE is below
+//!   shape     what is sent and answered
+//!   problem   how it says no, and the one place where its statuses are chosen
+//! ```
+//!
+//! Handlers decide nothing: each reads its input, calls one function of `provision`, and shows what came
+//! of it. The same router serves the socket of a running gateway and, in-process, a command line that
+//! found none.
+
+pub mod extract;
+mod guard;
+pub mod peer;
+pub mod problem;
+mod route;
+pub mod shape;
+pub mod socket;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::{Json, Router};
+use futures_util::future::BoxFuture;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub use peer::Peer;
+pub use problem::Problem;
+pub use socket::{BoundSocket, SocketError, serve_unix};
+
+use crate::provision::Provision;
+
+/// The longest body that is read.
+const LARGEST_BODY: usize = 64 * 1024;
+/// How long a request may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long following the whole history may take.
+const AUDIT_TIMEOUT: Duration = Duration::from_mins(30);
+
+/// What the gateway says of itself beyond the store: words for everything that works by a second way.
+pub type Notes = Arc<dyn Fn() -> BoxFuture<'static, Vec<String>> + Send + Sync>;
+
+/// What the handlers work with.
+#[derive(Clone)]
+pub struct AdminState {
+    pub provision: Provision,
+    /// Asked by the health check.
+    pub notes: Notes,
+    /// The user that this process runs as; it and root may use the API.
+    pub own_uid: u32,
+}
+
+impl AdminState {
+    /// For the user that runs this process, with nothing to note.
+    pub fn new(provision: Provision) -> Self {
+        let notes: Notes = Arc::new(|| Box::pin(std::future::ready(Vec::new())));
+        Self { provision, notes, own_uid: rustix::process::geteuid().as_raw() }
+    }
+}
+
+impl fmt::Debug for AdminState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdminState").field("own_uid", &self.own_uid).finish_non_exhaustive()
+    }
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Locum admin API",
+        description = "Everything that the command line does. Served on a Unix socket; the caller is known by \
+                       the credentials of its process. Errors are problem documents (RFC 9457) with a stable `code`."
+    ),
+    components(schemas(Problem))
+)]
+struct Api;
+
+/// THE TABLE: every route of the API, once.
+fn table() -> OpenApiRouter<AdminState> {
+    let audit = OpenApiRouter::new()
+        .routes(routes!(route::history::audit))
+        .layer(from_fn_with_state(AUDIT_TIMEOUT, guard::bounded));
+    let others = OpenApiRouter::new()
+        .routes(routes!(route::people::list, route::people::add))
+        .routes(routes!(route::people::show, route::people::delete))
+        .routes(routes!(route::people::inactivate))
+        .routes(routes!(route::people::activate))
+        .routes(routes!(route::proxy_users::list, route::proxy_users::add))
+        .routes(routes!(route::proxy_users::show, route::proxy_users::delete))
+        .routes(routes!(route::proxy_users::inactivate))
+        .routes(routes!(route::proxy_users::activate))
+        .routes(routes!(route::pats::list, route::pats::add))
+        .routes(routes!(route::pats::check))
+        .routes(routes!(route::pats::show))
+        .routes(routes!(route::pats::confirm))
+        .routes(routes!(route::pats::revoke))
+        .routes(routes!(route::holdings::grant_role, route::holdings::remove_role))
+        .routes(routes!(route::holdings::grant_app, route::holdings::remove_app))
+        .routes(routes!(route::holdings::copy_roles))
+        .routes(routes!(route::roles::list, route::roles::add))
+        .routes(routes!(route::roles::show, route::roles::set))
+        .routes(routes!(route::catalogue::reasons, route::catalogue::add_reason))
+        .routes(routes!(route::catalogue::apps))
+        .routes(routes!(route::catalogue::release_name))
+        .routes(routes!(route::history::list))
+        .routes(routes!(route::health::health))
+        .layer(from_fn_with_state(TIMEOUT, guard::bounded));
+    OpenApiRouter::with_openapi(Api::openapi()).merge(audit).merge(others)
+}
+
+/// The whole API. Whoever serves it puts a [`Peer`] into each request's extensions; without one that is
+/// allowed, every path is refused.
+pub fn router(state: AdminState) -> Router {
+    let (routes, document) = table().split_for_parts();
+    let own_uid = state.own_uid;
+    routes
+        .route("/v1/openapi.json", axum::routing::get(async move || Json(document.clone())))
+        .fallback(async || Problem::no_such_route())
+        .method_not_allowed_fallback(async || Problem::no_such_method())
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(from_fn_with_state(own_uid, peer::admit))
+        .layer(from_fn(guard::never_stored))
+        .with_state(state)
+}
+
+/// The `OpenAPI` document, as it is checked in.
+pub fn document() -> String {
+    let mut text = table().into_openapi().to_pretty_json().unwrap_or_default();
+    text.push('\n');
+    text
+}

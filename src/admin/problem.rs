@@ -1,0 +1,135 @@
+//! Problems: how the admin API says no (RFC 9457), and the one place where its statuses are chosen.
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::provision::{Error, Refusal};
+
+/// A problem document. `code` is stable; `detail` is for people and says what would be right.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Problem {
+    #[serde(rename = "type")]
+    #[schema(value_type = String)]
+    pub kind: Box<str>,
+    #[schema(value_type = String)]
+    pub title: Box<str>,
+    pub status: u16,
+    #[schema(value_type = String)]
+    pub detail: Box<str>,
+    #[schema(value_type = String)]
+    pub code: Box<str>,
+    /// The requirement that says no, such as `P5`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub rule: Option<Box<str>>,
+    /// Names that were perhaps meant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nearest: Vec<String>,
+}
+
+impl Problem {
+    pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("urn:locum:problem:{code}").into(),
+            title: status.canonical_reason().unwrap_or("Problem").into(),
+            status: status.as_u16(),
+            detail: detail.into().into(),
+            code: code.into(),
+            rule: None,
+            nearest: Vec::new(),
+        }
+    }
+
+    /// A request whose shape or values cannot be read.
+    pub fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", detail)
+    }
+
+    pub fn peer_not_allowed() -> Self {
+        let detail = "only root and the user that runs the gateway may use this socket";
+        Self::new(StatusCode::FORBIDDEN, "peer_not_allowed", detail)
+    }
+
+    pub fn no_such_route() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "no_such_route", "the admin API has no such path; see `/v1/openapi.json`")
+    }
+
+    pub fn no_such_method() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "no_such_method", "this path is not served with this method")
+    }
+
+    pub fn timed_out() -> Self {
+        let detail = "the operation took too long; it may still take effect: ask for the present state";
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "timed_out", detail)
+    }
+
+    pub fn panicked() -> Self {
+        let detail = "a fault in Locum ended this request; the log says more";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "fault", detail)
+    }
+
+    fn of_refusal(refusal: &Refusal) -> Self {
+        let mut problem = Self::new(status_of(refusal), refusal.code(), refusal.to_string());
+        problem.rule = refusal.rule().map(Into::into);
+        problem.nearest = refusal.nearest().to_vec();
+        problem
+    }
+}
+
+const fn status_of(refusal: &Refusal) -> StatusCode {
+    match refusal {
+        Refusal::NotAllowed(_) => StatusCode::FORBIDDEN,
+        Refusal::UnknownAccount { .. }
+        | Refusal::UnknownRole { .. }
+        | Refusal::UnknownApp { .. }
+        | Refusal::UnknownReason { .. }
+        | Refusal::UnknownPat(_)
+        | Refusal::NameNotKept(_) => StatusCode::NOT_FOUND,
+        Refusal::UnknownNamespace(_) | Refusal::PatWish(_) | Refusal::ReasonText(_) | Refusal::SameAccount(_) => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
+        Refusal::NotAPerson(_)
+        | Refusal::NotAProxyUser(_)
+        | Refusal::UsernameTaken(_)
+        | Refusal::UsernameLookAlike { .. }
+        | Refusal::UsernameDeleted(_)
+        | Refusal::UsernameReserved(_)
+        | Refusal::Cascade(_)
+        | Refusal::AccountInactive(_)
+        | Refusal::PatState { .. }
+        | Refusal::KeyReused(_)
+        | Refusal::RoleExists(_)
+        | Refusal::ReasonExists(_) => StatusCode::CONFLICT,
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match &error {
+            Error::Refused(refusal) => Self::of_refusal(refusal),
+            Error::Store(fault) => {
+                tracing::error!(%fault, "the store did not answer an operation");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", fault.to_string())
+            }
+            Error::Interrupted => {
+                tracing::error!("an operation was interrupted");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "interrupted", error.to_string())
+            }
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = status;
+        let kind = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        response
+    }
+}

@@ -1,0 +1,148 @@
+//! How what is stored is shown: ids as usernames, instants and states as texts.
+
+use axum::Json;
+
+use super::page_size;
+use crate::admin::AdminState;
+use crate::admin::extract::FromText;
+use crate::admin::problem::Problem;
+use crate::admin::shape::{
+    AccountPage, AccountSummary, AccountView, EntryView, FieldChange, Inactivity, PatView, Restrictions, Revocation,
+};
+use crate::clock::Timestamp;
+use crate::directory::{Account, Holding, Pat, PatState, State, Username};
+use crate::history::{Entry, Value};
+use crate::provision::reading::{self, Listing, Names, Shown};
+use crate::provision::{Request, Wanted};
+
+/// One page of a list of accounts.
+pub(super) async fn page_of_accounts(
+    state: &AdminState,
+    request: &Request,
+    kind: Wanted,
+    owner: Option<Username>,
+    prefix: Option<String>,
+    cursor: Option<String>,
+    limit: Option<u32>,
+) -> Result<Json<AccountPage>, Problem> {
+    let size = page_size(limit)?;
+    let after = cursor.map(|cursor| Username::from_text(&cursor)).transpose()?;
+    // One more than asked for, to know whether there is a next page.
+    let listing = Listing { kind, owner, prefix, after, limit: size + 1 };
+    let (mut accounts, names) = reading::accounts(&state.provision, request, listing).await?;
+    let more = accounts.len() > size as usize;
+    accounts.truncate(size as usize);
+    let next = accounts.last().filter(|_| more).map(|account| account.username.to_string());
+    let accounts = accounts.iter().map(|account| summary(account, &names)).collect();
+    Ok(Json(AccountPage { accounts, next }))
+}
+
+/// One account, as it is now.
+pub(super) async fn shown(
+    state: &AdminState,
+    request: &Request,
+    username: &Username,
+    wanted: Wanted,
+) -> Result<Json<AccountView>, Problem> {
+    Ok(Json(account(&reading::show(&state.provision, request, username, wanted).await?)))
+}
+
+fn summary(account: &Account, names: &Names) -> AccountSummary {
+    AccountSummary {
+        username: account.username.to_string(),
+        kind: account.kind.slug().to_owned(),
+        state: account.state.slug().to_owned(),
+        owner: account.kind.owner().map(|owner| names.of(owner)),
+        created_at: account.created_at.to_string(),
+    }
+}
+
+fn account(shown: &Shown) -> AccountView {
+    let Shown { account, owner, holdings, proxies, names } = shown;
+    let mut roles = Vec::new();
+    let mut apps = Vec::new();
+    for holding in holdings {
+        match holding {
+            Holding::Role(role) => roles.push(role.to_string()),
+            Holding::App(app) => apps.push(app.to_string()),
+        }
+    }
+    AccountView {
+        username: account.username.to_string(),
+        id: account.id.to_string(),
+        kind: account.kind.slug().to_owned(),
+        state: account.state.slug().to_owned(),
+        inactive: match &account.state {
+            State::Active => None,
+            State::Inactive { at, by, reason } => {
+                Some(Inactivity { at: at.to_string(), by: names.of_actor(by), reason: reason.to_string() })
+            }
+        },
+        owner: owner.as_ref().map(ToString::to_string),
+        roles,
+        apps,
+        proxy_users: proxies.iter().map(ToString::to_string).collect(),
+        created_at: account.created_at.to_string(),
+    }
+}
+
+pub(super) fn pat(pat: &Pat, names: &Names, now: Timestamp) -> PatView {
+    PatView {
+        public_id: pat.public_id.to_string(),
+        account: names.of(pat.account),
+        service: pat.service.clone(),
+        state: pat.standing(now).slug().to_owned(),
+        created_at: pat.created_at.to_string(),
+        created_by: names.of_actor(&pat.created_by),
+        confirm_until: match &pat.state {
+            PatState::Pending { until } => Some(until.to_string()),
+            PatState::Confirmed { .. } | PatState::Revoked { .. } => None,
+        },
+        expires_at: pat.expires_at.to_string(),
+        restrictions: Restrictions {
+            networks: pat.restrictions.networks.iter().map(ToString::to_string).collect(),
+            apps: pat.restrictions.apps.iter().map(ToString::to_string).collect(),
+            read_only: pat.restrictions.read_only,
+        },
+        last_used_at: pat.last_used_at.map(|at| at.to_string()),
+        revoked: match &pat.state {
+            PatState::Revoked { at, by, reason } => {
+                Some(Revocation { at: at.to_string(), by: names.of_actor(by), reason: reason.to_string() })
+            }
+            PatState::Pending { .. } | PatState::Confirmed { .. } => None,
+        },
+    }
+}
+
+pub(super) fn entry(entry: &Entry, names: &Names) -> EntryView {
+    let action = &entry.action;
+    EntryView {
+        sequence: entry.sequence,
+        at: entry.at.to_string(),
+        kind: action.kind.slug().to_owned(),
+        changed: entry.changed,
+        actor: names.of_actor(&action.actor),
+        cause: action.cause.as_deref().map(|cause| names.of_text(cause)),
+        on_behalf_of: action.on_behalf_of.map(|id| names.of(id)),
+        target: action.target.map(|id| names.of(id)),
+        object: action.object.clone(),
+        address: action.address.map(|address| address.to_string()),
+        request_id: action.request_id.clone(),
+        details: action
+            .details
+            .iter()
+            .map(|detail| FieldChange {
+                field: detail.field.clone(),
+                before: detail.before.as_ref().map(|value| in_clear(value, names)),
+                after: detail.after.as_ref().map(|value| in_clear(value, names)),
+            })
+            .collect(),
+    }
+}
+
+fn in_clear(value: &Value, names: &Names) -> String {
+    match value {
+        Value::Clear(text) => names.of_text(text),
+        Value::Sealed { .. } => "(sealed)".to_owned(),
+    }
+}

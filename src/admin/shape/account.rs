@@ -1,0 +1,79 @@
+//! Accounts: people and proxy users.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A person to be added.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewPerson {
+    /// 1–64 of `A–Z a–z 0–9 . _ - @ +`.
+    pub username: String,
+    /// Roles to hold from the start.
+    #[serde(default)]
+    pub roles: Vec<String>,
+}
+
+/// A proxy user to be added.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewProxyUser {
+    /// 1–64 of `A–Z a–z 0–9 . _ - @ +`.
+    pub username: String,
+    /// The username of the person that it belongs to.
+    pub owner: String,
+}
+
+/// One account in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AccountSummary {
+    pub username: String,
+    /// `person` or `proxy`.
+    pub kind: String,
+    /// `active` or `inactive`.
+    pub state: String,
+    /// The owner of a proxy user; `null` for a person.
+    pub owner: Option<String>,
+    pub created_at: String,
+}
+
+/// A page of accounts, by username.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct AccountPage {
+    pub accounts: Vec<AccountSummary>,
+    /// The cursor of the next page; `null` on the last.
+    pub next: Option<String>,
+}
+
+/// One account with what it holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AccountView {
+    pub username: String,
+    /// The account's id, which the history keeps when the account is deleted.
+    pub id: String,
+    /// `person` or `proxy`.
+    pub kind: String,
+    /// `active` or `inactive`.
+    pub state: String,
+    /// Since when, by whom and why it is inactive; `null` while it is active.
+    pub inactive: Option<Inactivity>,
+    /// The owner of a proxy user; `null` for a person.
+    pub owner: Option<String>,
+    /// The roles that it holds.
+    pub roles: Vec<String>,
+    /// The apps that it has access to.
+    pub apps: Vec<String>,
+    /// The proxy users of a person.
+    pub proxy_users: Vec<String>,
+    pub created_at: String,
+}
+
+/// Since when, by whom and why an account is inactive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Inactivity {
+    pub at: String,
+    /// `locum`, `host:USER` or a username.
+    pub by: String,
+    /// A code such as `marked_inactive`, `owner_inactivated`, `failed_attempts`.
+    pub reason: String,
+}

@@ -1,0 +1,20 @@
+//! The shapes of the admin API: what is sent and answered, as JSON.
+//!
+//! Requests refuse unknown fields. Accounts are named by username everywhere; times are RFC 3339 in
+//! UTC with milliseconds; states, types and codes are slugs. A field is never left out when it has no
+//! value: it is `null`, so that programs can rely on it.
+
+mod account;
+mod catalogue;
+mod pat;
+mod record;
+
+pub use account::{AccountPage, AccountSummary, AccountView, Inactivity, NewPerson, NewProxyUser};
+pub use catalogue::{
+    AppList, AppView, CopyRoles, NewReason, NewRole, ReasonList, ReasonView, RoleContents, RoleList, RoleSummary,
+    RoleView,
+};
+pub use pat::{
+    CheckPat, CheckedPat, MadePat, NewPat, PatList, PatView, PresentedToken, Restrictions, Revocation, RevokePat,
+};
+pub use record::{AuditView, EntryPage, EntryView, FieldChange, HealthView};

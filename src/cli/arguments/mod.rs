@@ -1,0 +1,158 @@
+//! What can be typed: the whole command line, as clap reads it.
+//!
+//! Only shapes stand here; what a command does stands beside it in `cli`. Texts that name something of
+//! the directory stay texts: the rules of usernames, roles and reasons are the server's, and the same
+//! whoever asks.
+
+mod account;
+mod catalogue;
+mod operate;
+mod pat;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use account::{NameArgument, PersonCommand, ProxyUserCommand};
+pub use catalogue::{AppCommand, NameCommand, ReasonCommand, RoleCommand};
+pub use operate::{AuditCommand, CompletionsArguments, ConfigCommand, HistoryArguments, ServeArguments};
+pub use pat::{PatAddArguments, PatCheckArguments, PatCommand};
+
+/// The gate in front of existing web applications: proxy users, personal access tokens, roles.
+#[derive(Debug, Parser)]
+#[command(name = "locum", version, max_term_width = 100, propagate_version = false, disable_help_subcommand = true)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub global: Global,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Global {
+    /// The configuration file of the gateway that is meant
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "state", help_heading = "Which gateway")]
+    pub config: Option<PathBuf>,
+
+    /// The state folder of the development gateway that is meant [default: ./locum-dev where it exists]
+    ///
+    /// The environment variable `LOCUM_ADMIN_SOCKET` names a running gateway's socket; both options
+    /// win over it.
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Which gateway")]
+    pub state: Option<PathBuf>,
+
+    /// Print JSON for programs; errors too, as problem documents on the error output
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the gateway
+    Serve(ServeArguments),
+    /// Write a commented configuration and the key files beside it; never overwrites
+    Init,
+    /// Check the configuration and the store, and say what they mean
+    Check,
+    /// About the configuration file
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// People: those who own proxy users
+    #[command(subcommand)]
+    Person(PersonCommand),
+    /// Proxy users: accounts for programs, each belonging to one person
+    #[command(subcommand)]
+    ProxyUser(ProxyUserCommand),
+    /// Personal access tokens: the secrets that proxy users present
+    #[command(subcommand)]
+    Pat(PatCommand),
+    /// Why tokens are revoked: the code table
+    #[command(subcommand)]
+    Reason(ReasonCommand),
+    /// Roles: what they contain and who holds them
+    #[command(subcommand)]
+    Role(RoleCommand),
+    /// Apps: who has access to them
+    #[command(subcommand)]
+    App(AppCommand),
+    /// Usernames of deleted accounts
+    #[command(subcommand)]
+    Name(NameCommand),
+    /// What was done, newest first
+    History(HistoryArguments),
+    /// Whether the history is whole
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Print completions for a shell
+    Completions(CompletionsArguments),
+    /// Ask the running gateway whether it is well
+    Healthcheck,
+    /// Print the version
+    Version,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    /// C4: the lines of the guide are read as they stand there.
+    #[test]
+    fn every_promised_line_is_understood() {
+        for line in [
+            "serve --dev --state d --upstream http://127.0.0.1:3000 --listen 127.0.0.1:0",
+            "serve --config locum.toml",
+            "init --config locum.toml",
+            "check --config locum.toml",
+            "config schema",
+            "person add ann --role reports --role blog/editor",
+            "person list --json",
+            "person show ann",
+            "person inactivate ann",
+            "person activate ann",
+            "person delete ann",
+            "proxy-user add ann-ci --owner ann",
+            "proxy-user list --owner ann --json",
+            "proxy-user show ann-ci --json",
+            "pat add ann-ci --service ci --expires 90d --network 10.0.0.0/8 --network ::1 --app blog --read-only --confirm",
+            "pat list ann-ci",
+            "pat revoke 0123456789ab --reason compromised",
+            "pat confirm 0123456789ab",
+            "pat check --from 10.0.0.1",
+            "pat check --offline",
+            "reason list",
+            "reason add moved_away The-service-moved",
+            "role add reports --permission general:read",
+            "role set reports --permission general:read --permission blog:write",
+            "role grant ann reports",
+            "role remove ann reports",
+            "role copy --from ann --to bob",
+            "app grant ann blog",
+            "app remove ann blog",
+            "name release ann",
+            "history --account ann --type roles_changed --limit 10 --json",
+            "history --by host:root",
+            "audit verify --state d",
+            "completions bash",
+            "healthcheck",
+            "version --json",
+        ] {
+            let words = std::iter::once("locum").chain(line.split(' '));
+            assert!(Arguments::try_parse_from(words).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_configuration_and_a_state_folder_exclude_each_other() {
+        let words = ["locum", "person", "list", "--config", "a", "--state", "b"];
+        assert_eq!(Arguments::try_parse_from(words).unwrap_err().exit_code(), 2);
+    }
+}

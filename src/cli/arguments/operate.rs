@@ -1,0 +1,57 @@
+//! `locum serve`, `config`, `history`, `audit`, `completions`.
+
+use std::net::SocketAddr;
+
+use clap::{Args, Subcommand};
+
+#[derive(Debug, Args)]
+pub struct ServeArguments {
+    /// Everything at once on a machine with nothing else: an example app, an owner, a proxy user, a token
+    #[arg(long, conflicts_with = "config")]
+    pub dev: bool,
+
+    /// With `--dev`: put this app behind the gateway in place of the example
+    #[arg(long, value_name = "URL", requires = "dev")]
+    pub upstream: Option<String>,
+
+    /// Listen here; port 0 takes a free one
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print the JSON schema of the configuration file, for editors
+    Schema,
+}
+
+#[derive(Debug, Args)]
+pub struct HistoryArguments {
+    /// What was done to this account: a username, or the id of a deleted one
+    #[arg(long, value_name = "ACCOUNT", conflicts_with = "by")]
+    pub account: Option<String>,
+
+    /// What was done by this actor: a username, `locum` or `host:USER`
+    #[arg(long, value_name = "ACTOR")]
+    pub by: Option<String>,
+
+    /// Only actions of this type, such as `roles_changed`
+    #[arg(long = "type", value_name = "TYPE")]
+    pub kind: Option<String>,
+
+    /// How many at most
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub limit: u32,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Follow the chain of the whole history; names the first entry that was changed or removed
+    Verify,
+}
+
+#[derive(Debug, Args)]
+pub struct CompletionsArguments {
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}

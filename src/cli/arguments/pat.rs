@@ -1,0 +1,124 @@
+//! `locum pat …`.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use ipnet::IpNet;
+
+#[derive(Debug, Subcommand)]
+pub enum PatCommand {
+    /// Make a token for a proxy user; its secret is shown this once
+    Add(PatAddArguments),
+    /// List the tokens of a proxy user
+    List {
+        #[arg(value_name = "PROXY-USER")]
+        proxy_user: String,
+    },
+    /// Revoke a token at once and for good
+    Revoke {
+        #[arg(value_name = "PUBLIC-ID")]
+        public_id: String,
+        /// Why: a code of `locum reason list`
+        #[arg(long, value_name = "CODE")]
+        reason: String,
+    },
+    /// Confirm that a token's secret was copied: from then on it is usable
+    Confirm {
+        #[arg(value_name = "PUBLIC-ID")]
+        public_id: String,
+    },
+    /// Say what a token is, without using it; the token is read from the standard input
+    Check(PatCheckArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct PatAddArguments {
+    #[arg(value_name = "PROXY-USER")]
+    pub proxy_user: String,
+
+    /// The service or process that will use the token, 1 to 200 characters
+    #[arg(long, value_name = "TEXT")]
+    pub service: String,
+
+    /// How long it lives, such as `90d` or `12h` [default: the longest life that is allowed]
+    #[arg(long, value_name = "DURATION", value_parser = parse_life)]
+    pub expires: Option<Duration>,
+
+    /// A network that it may come from; may be given several times
+    #[arg(long = "network", value_name = "CIDR", value_parser = parse_network)]
+    pub networks: Vec<IpNet>,
+
+    /// An app that it may reach; may be given several times [default: all that the account reaches]
+    #[arg(long = "app", value_name = "APP")]
+    pub apps: Vec<String>,
+
+    /// Only safe methods: GET, HEAD, OPTIONS, TRACE
+    #[arg(long)]
+    pub read_only: bool,
+
+    /// Confirm in the same breath that the secret will have been copied
+    #[arg(long)]
+    pub confirm: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PatCheckArguments {
+    /// The address that it would come from
+    #[arg(long, value_name = "ADDR", conflicts_with = "offline")]
+    pub from: Option<IpAddr>,
+
+    /// Look at format and checksum only; asks nobody
+    #[arg(long)]
+    pub offline: bool,
+}
+
+/// Reads a life such as `90d`, `12h`, `45m`; a day is 24 hours (T2).
+fn parse_life(text: &str) -> Result<Duration, String> {
+    let refuse =
+        || format!("`{text}` is not a duration: write a whole number and a unit, such as `90d`, `12h` or `45m`");
+    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).ok_or_else(refuse)?);
+    let count: u64 = digits.parse().map_err(|_| refuse())?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        "w" => 604_800,
+        _ => return Err(refuse()),
+    };
+    count.checked_mul(seconds).map(Duration::from_secs).ok_or_else(refuse)
+}
+
+/// Reads a network; a bare address is the network of itself alone.
+fn parse_network(text: &str) -> Result<IpNet, String> {
+    text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
+        format!(
+            "`{text}` is not a network: write an address or `ADDRESS/BITS`, such as `10.0.0.0/8` or `2001:db8::/32`"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// T2
+    #[test]
+    fn a_day_is_24_hours() {
+        assert_eq!(parse_life("90d"), Ok(Duration::from_hours(90 * 24)));
+        assert_eq!(parse_life("2w"), parse_life("14d"));
+        assert_eq!(parse_life("45m"), Ok(Duration::from_mins(45)));
+        for text in ["", "90", "d", "-1d", "1.5d", "1y", "99999999999999999999d", "18446744073709551615w"] {
+            assert!(parse_life(text).is_err(), "{text}");
+        }
+    }
+
+    /// T1
+    #[test]
+    fn a_bare_address_is_a_network_of_one() {
+        assert_eq!(parse_network("10.1.2.3").unwrap().to_string(), "10.1.2.3/32");
+        assert_eq!(parse_network("2001:db8::1").unwrap().to_string(), "2001:db8::1/128");
+        assert!(parse_network("10.0.0.0/33").unwrap_err().contains("ADDRESS/BITS"));
+    }
+}

@@ -1,0 +1,123 @@
+//! `locum person …` and `locum proxy-user …`: two kinds of one thing, printed alike.
+
+use serde_json::json;
+
+use crate::admin::shape::{AccountPage, AccountSummary, AccountView, NewPerson, NewProxyUser};
+use crate::cli::arguments::{PersonCommand, ProxyUserCommand};
+use crate::cli::client::{Client, path, path_with};
+use crate::cli::exit::Failure;
+use crate::cli::output::{Output, fields, instant, list, maybe, table};
+
+/// How many accounts are asked for at once.
+const PAGE: &str = "1000";
+
+pub(in crate::cli) async fn person(client: &Client, command: PersonCommand, output: Output) -> Result<(), Failure> {
+    const PEOPLE: &str = "people";
+    match command {
+        PersonCommand::Add { person, roles } => {
+            let new = NewPerson { username: person.name, roles };
+            let added: AccountView = client.post(&path(&[PEOPLE]), &new).await?;
+            output.answer(&added, |added| {
+                let name = &added.username;
+                format!("added person `{name}`\nnext: locum proxy-user add {name}-ci --owner {name}")
+            })
+        }
+        PersonCommand::List { prefix } => {
+            let people = all(client, PEOPLE, None, prefix.as_deref()).await?;
+            output.answer(&people, |people| {
+                let row = |person: &AccountSummary| {
+                    vec![person.username.clone(), person.state.clone(), instant(&person.created_at)]
+                };
+                table(&["USERNAME", "STATE", "ADDED"], people.iter().map(row))
+            })
+        }
+        PersonCommand::Show(name) => show(client, PEOPLE, &name.name, output).await,
+        PersonCommand::Inactivate(name) => change(client, PEOPLE, &name.name, "inactivate", output).await,
+        PersonCommand::Activate(name) => change(client, PEOPLE, &name.name, "activate", output).await,
+        PersonCommand::Delete(name) => delete(client, PEOPLE, &name.name, output).await,
+    }
+}
+
+pub(in crate::cli) async fn proxy_user(
+    client: &Client,
+    command: ProxyUserCommand,
+    output: Output,
+) -> Result<(), Failure> {
+    const PROXY_USERS: &str = "proxy-users";
+    match command {
+        ProxyUserCommand::Add { proxy_user, owner } => {
+            let new = NewProxyUser { username: proxy_user.name, owner };
+            let added: AccountView = client.post(&path(&[PROXY_USERS]), &new).await?;
+            output.answer(&added, |added| {
+                let (name, owner) = (&added.username, maybe(added.owner.as_ref()));
+                format!("added proxy user `{name}` of `{owner}`\nnext: locum pat add {name} --service TEXT")
+            })
+        }
+        ProxyUserCommand::List { owner, prefix } => {
+            let proxy_users = all(client, PROXY_USERS, owner.as_deref(), prefix.as_deref()).await?;
+            output.answer(&proxy_users, |proxy_users| {
+                let row = |proxy: &AccountSummary| {
+                    let owner = maybe(proxy.owner.as_ref());
+                    vec![proxy.username.clone(), owner, proxy.state.clone(), instant(&proxy.created_at)]
+                };
+                table(&["USERNAME", "OWNER", "STATE", "ADDED"], proxy_users.iter().map(row))
+            })
+        }
+        ProxyUserCommand::Show(name) => show(client, PROXY_USERS, &name.name, output).await,
+        ProxyUserCommand::Inactivate(name) => change(client, PROXY_USERS, &name.name, "inactivate", output).await,
+        ProxyUserCommand::Activate(name) => change(client, PROXY_USERS, &name.name, "activate", output).await,
+        ProxyUserCommand::Delete(name) => delete(client, PROXY_USERS, &name.name, output).await,
+    }
+}
+
+async fn all(
+    client: &Client,
+    kind: &str,
+    owner: Option<&str>,
+    prefix: Option<&str>,
+) -> Result<Vec<AccountSummary>, Failure> {
+    let mut accounts = Vec::new();
+    let mut cursor: Option<String> = None;
+    loop {
+        let query = [("owner", owner), ("prefix", prefix), ("cursor", cursor.as_deref()), ("limit", Some(PAGE))];
+        let page: AccountPage = client.get(&path_with(&[kind], &query)).await?;
+        accounts.extend(page.accounts);
+        cursor = page.next;
+        if cursor.is_none() {
+            return Ok(accounts);
+        }
+    }
+}
+
+async fn show(client: &Client, kind: &str, username: &str, output: Output) -> Result<(), Failure> {
+    let account: AccountView = client.get(&path(&[kind, username])).await?;
+    output.answer(&account, in_words)
+}
+
+/// An account as `show` prints it.
+pub(super) fn in_words(account: &AccountView) -> String {
+    let state = match &account.inactive {
+        None => account.state.clone(),
+        Some(why) => format!("{} since {} by {} ({})", account.state, instant(&why.at), why.by, why.reason),
+    };
+    let mut pairs = vec![("username", account.username.clone()), ("kind", account.kind.clone()), ("state", state)];
+    match &account.owner {
+        Some(owner) => pairs.push(("owner", owner.clone())),
+        None => pairs.push(("proxy users", list(&account.proxy_users))),
+    }
+    pairs.push(("roles", list(&account.roles)));
+    pairs.push(("apps", list(&account.apps)));
+    pairs.push(("added", instant(&account.created_at)));
+    fields(&pairs)
+}
+
+async fn change(client: &Client, kind: &str, username: &str, verb: &str, output: Output) -> Result<(), Failure> {
+    let account: AccountView = client.post(&path(&[kind, username, verb]), &json!({})).await?;
+    output.answer(&account, |account| format!("`{}` is {}", account.username, account.state))
+}
+
+async fn delete(client: &Client, kind: &str, username: &str, output: Output) -> Result<(), Failure> {
+    client.remove(&path(&[kind, username])).await?;
+    let deleted = json!({ "username": username, "deleted": true });
+    output.answer(&deleted, |_| format!("deleted `{username}`; its history stays, its username stays taken"))
+}

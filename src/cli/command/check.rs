@@ -1,0 +1,66 @@
+//! `locum check` and `locum config …`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::cli::arguments::{ConfigCommand, Global};
+use crate::cli::exit::Failure;
+use crate::cli::output::{Output, print};
+use crate::cli::{find, in_process};
+use crate::clock::SystemClock;
+use crate::config::{self, Purpose, Settings};
+use crate::server::secrets;
+use crate::store::Location;
+
+/// The configuration that is checked when none is named.
+const DEFAULT_FILE: &str = "locum.toml";
+
+pub(in crate::cli) fn config(command: &ConfigCommand) -> Result<(), Failure> {
+    match command {
+        ConfigCommand::Schema => print(config::schema::text().trim_end()),
+    }
+}
+
+/// Checks the configuration, the key files and the store, as a start would, and says what they mean.
+pub(in crate::cli) async fn check(global: &Global, output: Output) -> Result<(), Failure> {
+    let file = match (&global.config, &global.state) {
+        (Some(file), _) => file.clone(),
+        (None, Some(folder)) => folder.join(DEFAULT_FILE),
+        (None, None) => PathBuf::from(DEFAULT_FILE),
+    };
+    let settings = find::load(&file, Purpose::Serve)?;
+    let keys = &settings.secrets;
+    secrets::read(&keys.pepper_file, &keys.tombstone_key_file).map_err(Failure::failed)?;
+    let store = store_in_words(&settings).await?;
+
+    let mut warnings = Vec::new();
+    let mut notes = vec![store];
+    for remark in config::remarks(&settings) {
+        if remark.warning { warnings.push(remark.text) } else { notes.push(remark.text) }
+    }
+    let document = json!({ "config": file.display().to_string(), "ok": true, "notes": notes, "warnings": warnings });
+    output.answer(&document, |_| {
+        let warnings = warnings.iter().map(|text| format!("warning: {text}"));
+        let notes = notes.iter().map(|text| format!("  {text}"));
+        std::iter::once("ok".to_owned()).chain(notes).chain(warnings).collect::<Vec<_>>().join("\n")
+    })
+}
+
+async fn store_in_words(settings: &Settings) -> Result<String, Failure> {
+    if let Location::Sqlite(path) = &settings.store
+        && !path.exists()
+    {
+        let folder = path.parent().is_some_and(std::path::Path::is_dir);
+        return if folder {
+            Ok("the database does not exist yet: the first start makes it".to_owned())
+        } else {
+            Err(Failure::failed(format!("the folder of the database `{}` does not exist: make it", path.display())))
+        };
+    }
+    let store = in_process::open_store(settings, Arc::new(SystemClock)).await?;
+    let head = async { store.read().await?.head().await }.await.map_err(Failure::failed);
+    store.close().await;
+    Ok(format!("the database answers; its history has {} entries", head?.sequence))
+}

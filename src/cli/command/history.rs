@@ -1,0 +1,92 @@
+//! `locum history` and `locum audit verify`.
+
+use crate::admin::shape::{AuditView, EntryPage, EntryView, FieldChange};
+use crate::cli::arguments::HistoryArguments;
+use crate::cli::client::{Client, path, path_with};
+use crate::cli::exit::Failure;
+use crate::cli::output::{Output, instant};
+
+/// How many entries are asked for at once.
+const PAGE: usize = 1_000;
+
+pub(in crate::cli) async fn history(client: &Client, asked: HistoryArguments, output: Output) -> Result<(), Failure> {
+    let wanted = asked.limit as usize;
+    let mut entries: Vec<EntryView> = Vec::new();
+    let mut cursor: Option<String> = None;
+    while entries.len() < wanted {
+        let limit = PAGE.min(wanted - entries.len()).to_string();
+        let query = [
+            ("account", asked.account.as_deref()),
+            ("by", asked.by.as_deref()),
+            ("type", asked.kind.as_deref()),
+            ("cursor", cursor.as_deref()),
+            ("limit", Some(limit.as_str())),
+        ];
+        let page: EntryPage = client.get(&path_with(&["history"], &query)).await?;
+        entries.extend(page.entries);
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    output.answer(&entries, |entries| entries.iter().map(in_words).collect::<Vec<_>>().join("\n"))
+}
+
+/// Two lines an entry: when and what, then to whom, by whom and with what.
+fn in_words(entry: &EntryView) -> String {
+    let mut by = format!("by {}", entry.actor);
+    by.extend(entry.cause.iter().map(|cause| format!(" ({cause})")));
+    let mut parts: Vec<_> = entry.target.iter().map(|target| format!("to {target}")).collect();
+    parts.push(by);
+    parts.extend(entry.address.iter().map(|address| format!("from {address}")));
+    parts.extend(entry.object.clone());
+    parts.extend(entry.details.iter().map(change));
+    format!("{}  {}\n{}", instant(&entry.at), entry.kind, wrapped(&parts))
+}
+
+/// The parts with commas between them, indented, no line wider than a terminal of 80 columns unless one
+/// part alone is.
+fn wrapped(parts: &[String]) -> String {
+    const INDENT: &str = "    ";
+    let mut text = String::new();
+    let mut width = 0;
+    for (index, part) in parts.iter().enumerate() {
+        let comma = if index + 1 < parts.len() { "," } else { "" };
+        let needed = part.chars().count() + comma.len();
+        if width == 0 || width + 1 + needed > 80 {
+            text.push_str(if width == 0 { "" } else { "\n" });
+            text.push_str(INDENT);
+            width = INDENT.len();
+        } else {
+            text.push(' ');
+            width += 1;
+        }
+        text.push_str(part);
+        text.push_str(comma);
+        width += needed;
+    }
+    text
+}
+
+fn change(change: &FieldChange) -> String {
+    let FieldChange { field, before, after } = change;
+    match (before.as_deref(), after.as_deref()) {
+        (None, Some("held" | "contained")) => format!("+{field}"),
+        (Some("held" | "contained"), None) => format!("-{field}"),
+        (None, Some(after)) => format!("{field}: {after}"),
+        (Some(before), None) => format!("{field}: {before} -> nothing"),
+        (Some(before), Some(after)) => format!("{field}: {before} -> {after}"),
+        (None, None) => field.clone(),
+    }
+}
+
+pub(in crate::cli) async fn verify(client: &Client, output: Output) -> Result<(), Failure> {
+    let audit: AuditView = client.get_slowly(&path(&["audit"])).await?;
+    if let Some(broken) = &audit.broken {
+        if output.is_json() {
+            output.answer(&audit, |_| String::new())?;
+        }
+        return Err(Failure::failed(format!("the history is not whole: {broken}")));
+    }
+    output.answer(&audit, |audit| format!("the history is whole: {} entries, head {}", audit.entries, audit.head))
+}

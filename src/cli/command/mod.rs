@@ -1,0 +1,11 @@
+//! The commands, by family: a call or two of the admin API, and what is printed.
+
+pub(super) mod account;
+pub(super) mod catalogue;
+pub(super) mod check;
+pub(super) mod history;
+pub(super) mod init;
+pub(super) mod pat;
+pub(super) mod pat_check;
+pub(super) mod program;
+pub(super) mod role;

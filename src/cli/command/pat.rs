@@ -1,0 +1,121 @@
+//! `locum pat …`: the one place where a secret is printed, once.
+
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use crate::admin::shape::{MadePat, NewPat, PatList, PatView, PresentedToken, RevokePat};
+use crate::cli::arguments::{PatAddArguments, PatCommand};
+use crate::cli::client::{Client, path};
+use crate::cli::exit::Failure;
+use crate::cli::output::{Output, fields, instant, list, print, table};
+
+pub(in crate::cli) async fn pat(client: &Client, command: PatCommand, output: Output) -> Result<(), Failure> {
+    match command {
+        PatCommand::Add(wish) => add(client, wish, output).await,
+        PatCommand::List { proxy_user } => {
+            let list: PatList = client.get(&path(&["proxy-users", &proxy_user, "pats"])).await?;
+            output.answer(&list.pats, |pats| {
+                let header = ["PUBLIC ID", "SERVICE", "STATE", "EXPIRES", "LAST USED"];
+                table(&header, pats.iter().map(row))
+            })
+        }
+        PatCommand::Revoke { public_id, reason } => {
+            let revoked: PatView = client.post(&path(&["pats", &public_id, "revoke"]), &RevokePat { reason }).await?;
+            output.answer(&revoked, |pat| format!("revoked `{}` of `{}`", pat.public_id, pat.account))
+        }
+        PatCommand::Confirm { public_id } => {
+            let confirmed = confirm(client, &public_id).await?;
+            output.answer(&confirmed, |pat| format!("`{}` is {}", pat.public_id, pat.state))
+        }
+        PatCommand::Check(check) => super::pat_check::check(client, &check, output).await,
+    }
+}
+
+async fn add(client: &Client, wish: PatAddArguments, output: Output) -> Result<(), Failure> {
+    let new = NewPat {
+        service: wish.service,
+        life_seconds: wish.expires.map(|life| life.as_secs()),
+        networks: wish.networks.iter().map(ToString::to_string).collect(),
+        apps: wish.apps,
+        read_only: wish.read_only,
+    };
+    let MadePat { mut pat, token } = client.post(&path(&["proxy-users", &wish.proxy_user, "pats"]), &new).await?;
+    let token = token.ok_or_else(|| Failure::failed("the gateway made a token and did not show it"))?;
+    if wish.confirm {
+        pat = confirm(client, &pat.public_id).await?;
+    }
+    if output.is_json() {
+        return print_as_json(&pat, &token);
+    }
+    show_once(&pat, &token)?;
+    if wish.confirm {
+        return output.say(&format!("\n`{}` is {}", pat.public_id, pat.state));
+    }
+    if output.is_conversation() && copied()? {
+        let confirmed = confirm(client, &pat.public_id).await?;
+        return output.say(&format!("`{}` is {}", confirmed.public_id, confirmed.state));
+    }
+    let until = pat.confirm_until.as_deref().map(instant).unwrap_or_default();
+    output.say(&format!(
+        "\nit is pending: once it is copied, run `locum pat confirm {}` before {until} UTC",
+        pat.public_id
+    ))
+}
+
+async fn confirm(client: &Client, public_id: &str) -> Result<PatView, Failure> {
+    client.post(&path(&["pats", public_id, "confirm"]), &json!({})).await
+}
+
+/// Asks the person at the terminal (T3).
+fn copied() -> Result<bool, Failure> {
+    let asked =
+        inquire::Confirm::new("Have you copied the token? It becomes usable then.").with_default(false).prompt();
+    match asked {
+        Ok(copied) => Ok(copied),
+        Err(inquire::InquireError::OperationCanceled | inquire::InquireError::OperationInterrupted) => Ok(false),
+        Err(error) => Err(Failure::failed(format!("the question could not be asked: {error}"))),
+    }
+}
+
+fn show_once(pat: &PatView, token: &PresentedToken) -> Result<(), Failure> {
+    let restrictions = restrictions_in_words(pat);
+    let about = fields(&[
+        ("public id", pat.public_id.clone()),
+        ("proxy user", pat.account.clone()),
+        ("service", pat.service.clone()),
+        ("expires", format!("{} UTC", instant(&pat.expires_at))),
+        ("restricted to", restrictions),
+    ]);
+    print(&about)?;
+    let secret = Zeroizing::new(format!("\nThe token, shown this once:\n\n  {}", token.expose()));
+    print(&secret)
+}
+
+fn restrictions_in_words(pat: &PatView) -> String {
+    let mut parts = pat.restrictions.networks.clone();
+    parts.extend(pat.restrictions.apps.iter().map(|app| format!("app {app}")));
+    if pat.restrictions.read_only {
+        parts.push("safe methods".to_owned());
+    }
+    list(&parts)
+}
+
+/// The document of the token with its secret; written by hand, since a secret has no `Serialize`.
+fn print_as_json(pat: &PatView, token: &PresentedToken) -> Result<(), Failure> {
+    let document = Zeroizing::new(serde_json::to_string_pretty(pat).map_err(Failure::failed)?);
+    let Some(open) = document.strip_suffix("\n}") else {
+        return Err(Failure::failed("the token cannot be printed"));
+    };
+    // A token is ASCII letters, digits and `_`: nothing in it has to be escaped.
+    let whole = Zeroizing::new(format!("{open},\n  \"token\": \"{}\"\n}}", token.expose()));
+    print(&whole)
+}
+
+fn row(pat: &PatView) -> Vec<String> {
+    let state = match &pat.revoked {
+        Some(revoked) => format!("{} ({})", pat.state, revoked.reason),
+        None => pat.state.clone(),
+    };
+    let last_used = pat.last_used_at.as_deref().map_or_else(|| "-".to_owned(), instant);
+    vec![pat.public_id.clone(), pat.service.clone(), state, instant(&pat.expires_at), last_used]
+}

@@ -1,0 +1,85 @@
+//! The admin API without a running gateway: the store opened, the node's lock taken, the same router in
+//! this process (decision: the host socket speaks the admin API, and so does a command line alone).
+
+use std::sync::Arc;
+
+use axum::Router;
+
+use super::exit::Failure;
+use crate::admin::{self, AdminState, Peer, peer};
+use crate::clock::{Clock, SystemClock};
+use crate::cluster::{InFlight, Subjects};
+use crate::config::Settings;
+use crate::provision::{self, Parts, Provision};
+use crate::server::secrets;
+use crate::store::{LockError, NodeLock, Store};
+
+/// A store that this process alone has, with the router on it.
+pub(super) struct InProcess {
+    pub(super) router: Router,
+    pub(super) peer: Peer,
+    store: Store,
+    lock: NodeLock,
+}
+
+impl InProcess {
+    /// Opens the store of a configuration and takes its lock.
+    pub(super) async fn open(settings: &Settings) -> Result<Self, Failure> {
+        let files = &settings.secrets;
+        let secrets = secrets::read(&files.pepper_file, &files.tombstone_key_file).map_err(Failure::failed)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let store = open_store(settings, Arc::clone(&clock)).await?;
+        let uid = rustix::process::getuid().as_raw();
+        let peer = Peer { uid, unix_user: peer::unix_user(uid).await };
+        let holder = format!("a `locum` command of {}, process {}", peer.unix_user, std::process::id());
+        let lock = match NodeLock::take(&store, &holder).await {
+            Ok(lock) => lock,
+            Err(error) => {
+                store.close().await;
+                return Err(refused(settings, &error));
+            }
+        };
+        let provision = Provision::new(Parts {
+            store: store.clone(),
+            subjects: Subjects::new(),
+            in_flight: InFlight::new(),
+            counts: None,
+            peppers: Arc::new(secrets.peppers),
+            tombstones: Arc::new(secrets.tombstones),
+            clock,
+            random: Arc::new(fill_random),
+            settings: settings.provision(),
+        });
+        let configured = settings.apps.iter().map(|app| app.name().clone()).collect();
+        provision::app::register(&provision, configured).await.map_err(Failure::failed)?;
+        let mut state = AdminState::new(provision);
+        state.own_uid = uid;
+        Ok(Self { router: admin::router(state), peer, store, lock })
+    }
+
+    /// Closes the store and gives its lock back.
+    pub(super) async fn close(self) {
+        self.store.close().await;
+        self.lock.release().await;
+    }
+}
+
+/// Opens the store that a configuration names.
+pub(super) async fn open_store(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Store, Failure> {
+    Store::open(&settings.store(), clock).await.map_err(Failure::failed)
+}
+
+fn refused(settings: &Settings, error: &LockError) -> Failure {
+    Failure::Failed(match error {
+        LockError::Held { by } => format!(
+            "{by} is using the store, and nobody answers on the admin socket `{}`: wait until it is done, or end it",
+            settings.admin.socket.display()
+        ),
+        LockError::Store(error) => error.to_string(),
+    })
+}
+
+/// Random bytes of the operating system.
+pub(super) fn fill_random(buffer: &mut [u8]) {
+    aws_lc_rs::rand::fill(buffer).expect("aws-lc ends the process itself where the system has no randomness");
+}

@@ -1,0 +1,99 @@
+//! The command line: everything that the admin API does, for whoever holds the machine.
+//!
+//! ```text
+//!   arguments   what can be typed
+//!   find        which gateway is meant, and whether it runs
+//!   client      the admin API: over its socket, or in-process where no gateway runs
+//!   command     one file a family: a call or two, and what is printed
+//!   output      tables for people, JSON for programs
+//!   exit        how a command ends
+//! ```
+//!
+//! Architecture invariant: no command reads or writes the store by itself. What a running gateway does
+//! on behalf of a command and what the command does alone is the same router over the same operations.
+
+pub mod arguments;
+mod client;
+mod command;
+mod exit;
+mod find;
+mod in_process;
+mod output;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use arguments::{Arguments, Command};
+use exit::Failure;
+use output::Output;
+
+/// Reads the command line, does what it says, and answers with the exit code: 0 done, 1 failed or
+/// refused, 2 what was typed cannot be meant, 78 the configuration is wrong.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let output = Output::new(arguments.global.json);
+    match run(arguments, output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output.complain(&failure);
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
+    let Arguments { global, command } = arguments;
+    match command {
+        // Serving makes runtimes of its own.
+        Command::Serve(serve) => serve::serve(&global, &serve),
+        Command::Init => command::init::init(&global, output),
+        Command::Config(config) => command::check::config(&config),
+        Command::Completions(completions) => command::program::completions(&completions),
+        Command::Version => command::program::version(output),
+        other => runtime()?.block_on(administer(&global, other, output)),
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let built = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    built.map_err(|error| Failure::failed(format!("the runtime cannot be made: {error}")))
+}
+
+async fn administer(global: &arguments::Global, command: Command, output: Output) -> Result<(), Failure> {
+    match command {
+        Command::Check => command::check::check(global, output).await,
+        Command::Healthcheck => command::program::healthcheck(global, output).await,
+        Command::Pat(arguments::PatCommand::Check(check)) if check.offline => {
+            command::pat_check::offline(global, output)
+        }
+        command => {
+            let client = client::Client::connect(global).await?;
+            let done = on_a_gateway(&client, command, output).await;
+            client.close().await;
+            done
+        }
+    }
+}
+
+async fn on_a_gateway(client: &client::Client, command: Command, output: Output) -> Result<(), Failure> {
+    match command {
+        Command::Person(person) => command::account::person(client, person, output).await,
+        Command::ProxyUser(proxy_user) => command::account::proxy_user(client, proxy_user, output).await,
+        Command::Pat(pat) => command::pat::pat(client, pat, output).await,
+        Command::Reason(reason) => command::catalogue::reason(client, reason, output).await,
+        Command::Role(role) => command::role::role(client, role, output).await,
+        Command::App(app) => command::catalogue::app(client, app, output).await,
+        Command::Name(name) => command::catalogue::name(client, name, output).await,
+        Command::History(history) => command::history::history(client, history, output).await,
+        Command::Audit(arguments::AuditCommand::Verify) => command::history::verify(client, output).await,
+        Command::Serve(_)
+        | Command::Init
+        | Command::Check
+        | Command::Config(_)
+        | Command::Completions(_)
+        | Command::Healthcheck
+        | Command::Version => unreachable!("`run` and `administer` have done these"),
+    }
+}
