@@ -76,3 +76,66 @@ impl Wait {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::digest::DigestKey;
+    use super::super::presented::{Accepts, Presentation, present};
+    use super::super::proven::LastUsed;
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::cluster::{Stamp, Subjects};
+    use crate::directory::{AccountId, Kind, Life, Restrictions, Token, TokenKind, Username};
+
+    fn digest() -> Digest {
+        let token = Token::generate(TokenKind::PersonalAccess, "", |pool| pool.fill(9));
+        let mut headers = http::HeaderMap::new();
+        headers.insert(http::header::AUTHORIZATION, format!("Bearer {}", token.expose()).parse().unwrap());
+        let accepts = Accepts { bearer: true, ..Accepts::default() };
+        let Presentation::Claimed(presented) = present(&headers, &accepts, "") else { panic!() };
+        DigestKey::generate(&mut |bytes| bytes.fill(1)).digest(&presented).unwrap()
+    }
+
+    fn proven() -> Arc<Proven> {
+        let token = Token::generate(TokenKind::PersonalAccess, "", |pool| pool.fill(9));
+        let (account, now) = (AccountId::from_bytes([1; 16]), Timestamp::from_millis(0));
+        Arc::new(Proven {
+            account,
+            username: Username::parse("billing").unwrap(),
+            kind: Kind::Proxy { owner: AccountId::from_bytes([2; 16]) },
+            owner: None,
+            life: Life::FIRST,
+            pat: token.public_id(),
+            service: "nightly export".to_owned(),
+            expires_at: now,
+            restrictions: Restrictions::default(),
+            stamp: Stamp::take(&Subjects::new(), account, None),
+            last_used: LastUsed::at(now),
+        })
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_share_what_the_leader_proves() {
+        let flights = Flights::default();
+        let Part::Leads(lead) = flights.join(digest()) else { panic!("nobody was there before") };
+        let (Part::Waits(one), Part::Waits(two)) = (flights.join(digest()), flights.join(digest())) else {
+            panic!("one judges already")
+        };
+        let proven = proven();
+        lead.share(&proven);
+        drop(lead);
+        assert!(Arc::ptr_eq(&one.proven().await.unwrap(), &proven));
+        assert!(Arc::ptr_eq(&two.proven().await.unwrap(), &proven));
+        assert!(matches!(flights.join(digest()), Part::Leads(_)), "nothing is under way any more");
+    }
+
+    /// L2: each refused attempt is one of its own.
+    #[tokio::test]
+    async fn those_who_wait_for_nothing_judge_for_themselves() {
+        let flights = Flights::default();
+        let Part::Leads(lead) = flights.join(digest()) else { panic!("nobody was there before") };
+        let Part::Waits(wait) = flights.join(digest()) else { panic!("one judges already") };
+        drop(lead);
+        assert!(wait.proven().await.is_none());
+    }
+}
