@@ -25,8 +25,8 @@ use super::verdict::{RefusalReason, Source, Verdict};
 use crate::clock::{Clock, Timestamp};
 use crate::cluster::{Stamp, Subjects, Unavailable};
 use crate::directory::lockout::{Attempt, AttemptId, Counted, Reset};
-use crate::directory::pepper::Peppers;
-use crate::directory::{Token, TokenKind, Username};
+use crate::directory::pepper::{PepperVersion, Peppers, TokenHash};
+use crate::directory::{PublicId, Token, TokenKind, Username};
 use crate::store::{KeptPat, LookUp, Store, StoreError};
 
 /// How often a judgement begins anew because something changed while it read.
@@ -138,8 +138,8 @@ enum Failure {
 impl Judge {
     async fn answer(&self, question: Question) {
         let Question { presented, digest, source, answer } = question;
-        let mut notes = Vec::new();
-        let verdict = self.verdict(&presented, digest, source, &mut notes).await;
+        let mut after = Aftermath::default();
+        let verdict = self.verdict(&presented, digest, source, &mut after).await;
         let verdict = verdict.unwrap_or_else(|failure| {
             tracing::error!(error = %failure, "a credential could not be judged");
             metrics::counter!("locum_judgements_unavailable_total", "why" => "failure").increment(1);
@@ -147,8 +147,13 @@ impl Judge {
         });
         // Whoever asked may have gone; what was counted stays counted.
         let _nobody_listens = answer.send(verdict);
-        for note in notes {
+        for note in after.notes {
             self.journal.note(note).await;
+        }
+        if let Some(Rehash { pat, from, to, hash }) = after.rehash
+            && let Err(error) = self.parts.store.bookkeeping().rehash(pat, from, to, hash).await
+        {
+            tracing::warn!(%error, %pat, "a token stays under an old pepper until it is used again");
         }
     }
 
@@ -157,7 +162,7 @@ impl Judge {
         presented: &Presented,
         digest: Option<Digest>,
         source: Source,
-        notes: &mut Vec<Note>,
+        after: &mut Aftermath,
     ) -> Result<Verdict, Failure> {
         if self.parts.lockout.is_closed() {
             return Ok(Verdict::Unavailable);
@@ -169,17 +174,17 @@ impl Judge {
         if let Some(wait) = self.shared.throttled(digest.as_ref(), source.address, now) {
             return Ok(Verdict::Throttled(wait));
         }
-        let Some(digest) = digest else { return self.judge(presented, source, notes).await };
+        let Some(digest) = digest else { return self.judge(presented, source, after).await };
         let lead = match self.flights.join(digest) {
             Part::Leads(lead) => lead,
             Part::Waits(wait) => {
                 return match wait.proven().await {
                     Some(proven) if proven.holds(source.address, self.now()) => Ok(Verdict::Proven(proven)),
-                    _ => self.judge(presented, source, notes).await,
+                    _ => self.judge(presented, source, after).await,
                 };
             }
         };
-        let verdict = self.judge(presented, source, notes).await?;
+        let verdict = self.judge(presented, source, after).await?;
         if let Verdict::Proven(proven) = &verdict {
             self.shared.verified.remember(digest, Arc::clone(proven));
             lead.share(proven);
@@ -187,7 +192,7 @@ impl Judge {
         Ok(verdict)
     }
 
-    async fn judge(&self, presented: &Presented, source: Source, notes: &mut Vec<Note>) -> Result<Verdict, Failure> {
+    async fn judge(&self, presented: &Presented, source: Source, after: &mut Aftermath) -> Result<Verdict, Failure> {
         for _ in 0..READINGS {
             let moment = self.parts.subjects.moment();
             let found = self.look_up(presented).await?;
@@ -195,7 +200,7 @@ impl Judge {
             let case = Case { presented, found: &found, secret_agrees, address: source.address, now: self.now() };
             let kept = match case.judge(self.parts.lockout.settings().counts) {
                 Judgement::Good(kept) => kept,
-                Judgement::Bad(refusal) => return self.refuse(refusal, presented, source, notes).await,
+                Judgement::Bad(refusal) => return self.refuse(refusal, presented, source, after).await,
             };
             let owner = kept.account.kind.owner();
             let Some(stamp) = Stamp::since(&self.parts.subjects, moment, kept.account.id, owner) else { continue };
@@ -208,6 +213,7 @@ impl Judge {
                 return Ok(self.locked());
             }
             if stamp.holds() {
+                after.rehash = self.rehash(presented, kept);
                 return Ok(Verdict::Proven(Arc::new(proven(kept, stamp, self.now()))));
             }
         }
@@ -238,6 +244,17 @@ impl Judge {
         }
     }
 
+    /// A token that is used moves to the newest pepper, so that an old one can be retired.
+    fn rehash(&self, presented: &Presented, kept: &KeptPat) -> Option<Rehash> {
+        let to = self.parts.peppers.newest();
+        if kept.pepper == to {
+            return None;
+        }
+        let token = presented.token(&self.shared.settings.token_prefix)?;
+        let hash = self.parts.peppers.hash(to, &token)?;
+        Some(Rehash { pat: kept.pat.public_id, from: kept.pepper, to, hash })
+    }
+
     /// A success ends the streak, if failures are on record; else nothing is asked of the counter (L3).
     async fn clear_streak(&self, kept: &KeptPat, stamp: &Stamp) -> Result<Reset, Failure> {
         if stamp.subject().streak() == 0 {
@@ -257,7 +274,7 @@ impl Judge {
         refusal: Refusal,
         presented: &Presented,
         source: Source,
-        notes: &mut Vec<Note>,
+        after: &mut Aftermath,
     ) -> Result<Verdict, Failure> {
         let Refusal { mut reason, charged, told } = refusal;
         let (address, pat) = (source.address, presented.public_id().ok());
@@ -273,21 +290,21 @@ impl Judge {
                     }
                     Counted::Stale | Counted::Repeated(_) => None,
                 };
-                notes.push(match on_record {
+                after.notes.push(match on_record {
                     Some(on_record) => Note::Counted { account, reason, pat, on_record, address },
                     None => Note::Aside { reason, address },
                 });
             }
             Charged::Source | Charged::Nobody => {
                 self.parts.lockout.sink(spread(presented), attempt).await?;
-                notes.push(Note::Aside { reason, address });
+                after.notes.push(Note::Aside { reason, address });
             }
         }
         if charged != Charged::Nobody {
             self.shared.sources.charge(address);
         }
         if let (Some(told), Some(pat)) = (told, pat) {
-            notes.push(Note::Told { told, pat, address });
+            after.notes.push(Note::Told { told, pat, address });
         }
         metrics::counter!("locum_refusals_total", "reason" => reason.slug()).increment(1);
         Ok(Verdict::Refused(reason))
@@ -311,6 +328,22 @@ impl Judge {
     fn now(&self) -> Timestamp {
         self.parts.clock.now()
     }
+}
+
+/// What is left to do once the answer was given.
+#[derive(Debug, Default)]
+struct Aftermath {
+    notes: Vec<Note>,
+    rehash: Option<Rehash>,
+}
+
+/// A token's hash under another pepper.
+#[derive(Debug)]
+struct Rehash {
+    pat: PublicId,
+    from: PepperVersion,
+    to: PepperVersion,
+    hash: TokenHash,
 }
 
 fn proven(kept: &KeptPat, stamp: Stamp, now: Timestamp) -> Proven {

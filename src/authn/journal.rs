@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::judgement::Told;
 use super::sources::Prefix;
@@ -19,9 +19,12 @@ use crate::history::{Action, ActionType};
 use crate::store::Store;
 
 const QUEUE: usize = 1024;
-const BATCH: usize = 128;
-/// How long a batch waits for more.
-const GATHERED: Duration = Duration::from_millis(20);
+const BATCH: usize = 1024;
+/// When batches are written: on ticks of the process's own, not so long after an attempt. A commit that
+/// waits for the disk delays what is counted meanwhile, and when it does must tell nothing about whose
+/// failure is being written.
+const WRITTEN: Duration = Duration::from_millis(250);
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const SUMMED: Duration = Duration::from_secs(60);
 /// Sources and reasons that are summed apart; what comes on top is summed together.
 const SUMS: usize = 1024;
@@ -93,36 +96,23 @@ impl Writer {
     /// Writes until everybody who hands notes in is gone, and then what is left.
     pub(super) async fn run(mut self) {
         let mut minute = interval(SUMMED);
+        let mut tick = interval(WRITTEN);
         minute.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            // Purposefully not read while a batch is full: then whoever hands in waits for the tick.
+            let room = self.actions.len() < BATCH;
             tokio::select! {
-                note = self.notes.recv() => match note {
+                note = self.notes.recv(), if room => match note {
                     None => break,
-                    Some(note) => {
-                        self.take(note);
-                        self.gather().await;
-                        self.write().await;
-                    }
+                    Some(note) => self.take(note),
                 },
+                _ = tick.tick() => self.write().await,
                 _ = minute.tick() => self.sum_up(),
             }
         }
         self.write().await;
         self.sum_up();
-    }
-
-    /// Takes what comes within a moment of the first, up to a batch.
-    async fn gather(&mut self) {
-        let until = Instant::now() + GATHERED;
-        while !self.actions.is_empty() && self.actions.len() < BATCH {
-            tokio::select! {
-                note = self.notes.recv() => match note {
-                    None => return,
-                    Some(note) => self.take(note),
-                },
-                () = sleep_until(until) => return,
-            }
-        }
     }
 
     fn take(&mut self, note: Note) {
@@ -168,7 +158,7 @@ impl Writer {
             return;
         }
         let actions = std::mem::take(&mut self.actions);
-        let mut pause = GATHERED;
+        let mut pause = FIRST_PAUSE;
         for attempt in 1..=TRIES {
             match self.store.record(actions.clone()).await {
                 Ok(_) => return,

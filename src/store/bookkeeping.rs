@@ -1,4 +1,5 @@
-//! Bookkeeping: what is kept without being a change: failure counts, and when tokens were last used.
+//! Bookkeeping: what is kept without being a change: failure counts, when tokens were last used, and
+//! under which pepper they are hashed.
 //!
 //! It cannot reach any other table, and it leaves no actions. Counting a failure survives the end of
 //! the process at once and the loss of power a little later; a trip survives both before it is
@@ -16,6 +17,7 @@ use super::value::{Row, int};
 use super::writer::Writer;
 use crate::clock::Timestamp;
 use crate::directory::lockout::{Attempt, AttemptId, Counted, Reset, Streak};
+use crate::directory::pepper::{PepperVersion, TokenHash};
 use crate::directory::{AccountId, Life, PublicId};
 
 /// The bookkeeping of a store.
@@ -32,6 +34,7 @@ pub(crate) enum Booking {
     Join { account: AccountId, streak: Streak, threshold: u32 },
     Forget(AccountId),
     Used(Vec<(PublicId, Timestamp)>),
+    Rehash { public_id: PublicId, from: PepperVersion, to: PepperVersion, hash: TokenHash },
 }
 
 /// What booking came to.
@@ -95,6 +98,17 @@ impl Bookkeeping {
         self.book(Booking::Used(uses)).await.map(|_| ())
     }
 
+    /// Keeps a token under the pepper `to` instead of `from`; nothing changes when another was faster.
+    pub async fn rehash(
+        &self,
+        public_id: PublicId,
+        from: PepperVersion,
+        to: PepperVersion,
+        hash: TokenHash,
+    ) -> Result<(), StoreError> {
+        self.book(Booking::Rehash { public_id, from, to, hash }).await.map(|_| ())
+    }
+
     async fn counted(&self, booking: Booking) -> Result<Counted, StoreError> {
         match self.book(booking).await? {
             Booked::Counted(counted) => Ok(counted),
@@ -132,6 +146,10 @@ pub(crate) async fn book(writer: &mut Writer, booking: &Booking) -> Result<Booke
             for (public_id, at) in uses {
                 note_use(writer, *public_id, *at).await?;
             }
+            Booked::Done
+        }
+        Booking::Rehash { public_id, from, to, hash } => {
+            rehash(writer, *public_id, (*from, *to), hash).await?;
             Booked::Done
         }
     })
@@ -182,6 +200,22 @@ async fn save(session: &mut Session, account: AccountId, streak: &Streak) -> Res
 async fn remove(session: &mut Session, account: AccountId) -> Result<(), StoreError> {
     const SQL: &str = "DELETE FROM failures WHERE account = $1";
     session.execute(SQL, vec![account.as_bytes().as_slice().into()]).await.map(|_| ())
+}
+
+async fn rehash(
+    session: &mut Session,
+    public_id: PublicId,
+    (from, to): (PepperVersion, PepperVersion),
+    hash: &TokenHash,
+) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE pats SET hash = $3, pepper = $4 WHERE public_id = $1 AND pepper = $2";
+    let values = vec![
+        public_id.as_str().into(),
+        i64::from(from.0).into(),
+        hash.as_bytes().as_slice().into(),
+        i64::from(to.0).into(),
+    ];
+    session.execute(SQL, values).await.map(|_| ())
 }
 
 async fn note_use(session: &mut Session, public_id: PublicId, at: Timestamp) -> Result<(), StoreError> {
