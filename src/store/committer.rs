@@ -198,10 +198,12 @@ async fn begin_on(writer: &mut Writer, durability: Durability) -> Result<Head, S
     writer.take_failure();
     writer.survive(durability).await?;
     writer.begin().await?;
-    writer.lock_head().await
+    let head = writer.lock_head().await?;
+    writer.script("SAVEPOINT job").await?;
+    Ok(head)
 }
 
-/// Runs one job behind its savepoint.
+/// Runs one job behind its savepoint, which is set already, and sets the next one's.
 ///
 /// # Errors
 /// Only when the whole group is lost: the connection broke, or the database ended the transaction.
@@ -211,7 +213,6 @@ async fn run_in_savepoint(
     timeout: Duration,
     collected: &mut Collected,
 ) -> Result<(), StoreError> {
-    writer.script("SAVEPOINT job").await?;
     let running = AssertUnwindSafe(job.run(writer)).catch_unwind();
     let ran = match tokio::time::timeout(timeout, running).await {
         Ok(Ok(ran)) => ran,
@@ -236,12 +237,12 @@ async fn run_in_savepoint(
         }));
     }
     if refused || effect.is_err() {
-        if let Err(lost) = writer.script("ROLLBACK TO SAVEPOINT job; RELEASE SAVEPOINT job").await {
+        if let Err(lost) = writer.script("ROLLBACK TO SAVEPOINT job").await {
             // the database ended the transaction by itself: a full disk does that
             return Err(effect.err().unwrap_or(lost));
         }
     } else {
-        writer.script("RELEASE SAVEPOINT job").await?;
+        writer.script("RELEASE SAVEPOINT job; SAVEPOINT job").await?;
     }
     collected.add(effect);
     Ok(())
@@ -285,24 +286,25 @@ impl Collected {
 
 /// Appends the actions to the chain and moves the head; answers with the epoch.
 async fn append(writer: &mut Writer, head: Head, collected: &Collected, clock: &dyn Clock) -> Result<u64, StoreError> {
-    const ENTRY: &str = "INSERT INTO history (sequence, kind, actor, target, canonical, hash) \
-        VALUES ($1, $2, $3, $4, $5, $6)";
     const HEAD: &str = "UPDATE head SET epoch = $1, sequence = $2, hash = $3 WHERE id = 1";
     let at = clock.now();
     let (mut sequence, mut hash) = (head.sequence, head.hash);
+    let mut values: Vec<Value> = Vec::with_capacity(collected.actions.len() * COLUMNS);
     for (action, changed) in &collected.actions {
         sequence += 1;
         let bytes = canonical::encode(&Entry { sequence, at, changed: *changed, action: action.clone() });
         hash = hash.followed_by(sequence, &bytes);
-        let values: Vec<Value> = vec![
-            int(sequence),
-            action.kind.slug().into(),
-            action.actor.to_stored().into(),
-            action.target.as_ref().map(|target| target.as_bytes().as_slice()).into(),
-            Value::Bytes(Some(bytes)),
-            hash.as_bytes().as_slice().into(),
-        ];
-        writer.execute(ENTRY, values).await?;
+        values.push(int(sequence));
+        values.push(action.kind.slug().into());
+        values.push(action.actor.to_stored().into());
+        values.push(action.target.as_ref().map(|target| target.as_bytes().as_slice()).into());
+        values.push(Value::Bytes(Some(bytes)));
+        values.push(hash.as_bytes().as_slice().into());
+    }
+    while !values.is_empty() {
+        let (sql, entries) = if values.len() >= 8 * COLUMNS { (EIGHT_ENTRIES, 8) } else { (ONE_ENTRY, 1) };
+        let rest = values.split_off(entries * COLUMNS);
+        writer.execute(sql, std::mem::replace(&mut values, rest)).await?;
     }
     let epoch = head.epoch + u64::from(collected.changed);
     if sequence > head.sequence || collected.changed {
@@ -310,6 +312,15 @@ async fn append(writer: &mut Writer, head: Head, collected: &Collected, clock: &
     }
     Ok(epoch)
 }
+
+const COLUMNS: usize = 6;
+const ONE_ENTRY: &str = "INSERT INTO history (sequence, kind, actor, target, canonical, hash) VALUES \
+    ($1, $2, $3, $4, $5, $6)";
+/// A large group has many entries, and each statement is a trip to the server.
+const EIGHT_ENTRIES: &str = "INSERT INTO history (sequence, kind, actor, target, canonical, hash) VALUES \
+    ($1, $2, $3, $4, $5, $6), ($7, $8, $9, $10, $11, $12), ($13, $14, $15, $16, $17, $18), \
+    ($19, $20, $21, $22, $23, $24), ($25, $26, $27, $28, $29, $30), ($31, $32, $33, $34, $35, $36), \
+    ($37, $38, $39, $40, $41, $42), ($43, $44, $45, $46, $47, $48)";
 
 /// Commits, and makes sure that what was committed can be found again.
 async fn commit(writer: &mut Writer) -> Result<(), StoreError> {
