@@ -107,18 +107,16 @@ impl http_body::Body for Body {
 
 impl Streaming {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if let Some(guard) = &self.guard
-            && guard.is_cancelled()
-        {
+        let Poll::Ready(data) = self.body.poll_data(cx) else {
+            return poll_silence(self.guard.as_deref(), &mut self.idle, cx).map(|error| Some(Err(error)));
+        };
+        self.idle.reset();
+        // What had come to its end before the cut was noticed is whole, and is left whole.
+        let is_last = self.body.is_end_stream();
+        if !is_last && self.guard.as_ref().is_some_and(|guard| guard.is_cancelled()) {
             return Poll::Ready(Some(Err(BodyError::Cut)));
         }
-        match self.body.poll_data(cx) {
-            Poll::Ready(data) => {
-                self.idle.reset();
-                Poll::Ready(data.map(|data| data.map(Frame::data).map_err(BodyError::Upstream)))
-            }
-            Poll::Pending => poll_silence(self.guard.as_deref(), &mut self.idle, cx).map(|error| Some(Err(error))),
-        }
+        Poll::Ready(data.map(|data| data.map(Frame::data).map_err(BodyError::Upstream)))
     }
 }
 

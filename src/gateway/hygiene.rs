@@ -58,6 +58,9 @@ const FAMILIES: [&str; 3] = ["x-forwarded-", "x-original-", "x-locum-"];
 /// Names that mean something to every application; only their look-alikes are refused.
 const LOOK_ALIKES: [&str; 4] = ["transfer-encoding", "content-length", "proxy-authorization", "http2-settings"];
 
+/// The most that all fields of a head may take.
+const LARGEST_HEAD_BYTES: usize = 64 * 1024;
+
 pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(super) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 pub(super) const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -91,6 +94,7 @@ impl Hygiene {
     /// # Errors
     /// When the head is ambiguous: nothing is repaired whose repair could change a meaning.
     pub(super) fn clean(&self, version: Version, headers: &mut HeaderMap) -> Result<(), Refusal> {
+        refuse_large(headers)?;
         refuse_ambiguous(version, headers)?;
         // Connection first: what it nominates is gone before ours is set, so it cannot reach ours.
         let mut removed: Vec<HeaderName> = nominated(headers)?;
@@ -137,6 +141,12 @@ fn is_plain(name: &str) -> bool {
 /// As applications fold the names of headers: everything that is neither letter nor digit is one.
 fn fold(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
+}
+
+/// The parser's buffer is no sharp limit: what arrived in one piece may be larger.
+fn refuse_large(headers: &HeaderMap) -> Result<(), Refusal> {
+    let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if size > LARGEST_HEAD_BYTES { Err(Refusal::HeadTooLarge) } else { Ok(()) }
 }
 
 /// What the service can still see of a head that two readers would read in two ways.

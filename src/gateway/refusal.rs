@@ -20,6 +20,7 @@ pub(super) enum Refusal {
     /// The message is malformed, or could be read in two ways.
     Malformed(&'static str),
     TargetTooLong,
+    HeadTooLarge,
     UnknownExpectation,
     Connect,
     NoRoute,
@@ -77,6 +78,7 @@ impl Refusal {
         match self {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::UnknownExpectation => StatusCode::EXPECTATION_FAILED,
             Self::Connect | Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoRoute => StatusCode::NOT_FOUND,
@@ -95,6 +97,7 @@ impl Refusal {
         match self {
             Self::Malformed(_) => ("Bad request", "The request is malformed, or could be read in more than one way."),
             Self::TargetTooLong => ("Address too long", "The address of the request is too long."),
+            Self::HeadTooLarge => ("Headers too large", "The headers of the request are too large."),
             Self::UnknownExpectation => {
                 ("Expectation failed", "The only expectation that is understood is 100-continue.")
             }
@@ -117,6 +120,7 @@ impl Refusal {
         match self {
             Self::Malformed(_) => "bad-request",
             Self::TargetTooLong => "target-too-long",
+            Self::HeadTooLarge => "headers-too-large",
             Self::UnknownExpectation => "expectation-failed",
             Self::Connect | Self::Method { .. } => "method-not-allowed",
             Self::NoRoute => "not-found",
@@ -138,6 +142,7 @@ impl Refusal {
             | Self::Undecided(reason)
             | Self::BadUpstream(reason) => reason,
             Self::TargetTooLong => "target_too_long",
+            Self::HeadTooLarge => "headers_too_large",
             Self::UnknownExpectation => "unknown_expectation",
             Self::Connect => "connect",
             Self::NoRoute => "no_route",
@@ -151,7 +156,11 @@ impl Refusal {
 
     pub(super) const fn decision(&self) -> Decision {
         match self {
-            Self::Malformed(_) | Self::TargetTooLong | Self::UnknownExpectation | Self::Connect => Decision::Rejected,
+            Self::Malformed(_)
+            | Self::TargetTooLong
+            | Self::HeadTooLarge
+            | Self::UnknownExpectation
+            | Self::Connect => Decision::Rejected,
             Self::NoRoute | Self::Method { .. } => Decision::Unrouted,
             Self::Unauthenticated { .. } => Decision::Unauthenticated,
             Self::Denied(_) => Decision::Denied,
@@ -163,7 +172,12 @@ impl Refusal {
 
     const fn closes(&self) -> bool {
         match self {
-            Self::Malformed(_) | Self::TargetTooLong | Self::UnknownExpectation | Self::Connect | Self::Fault => true,
+            Self::Malformed(_)
+            | Self::TargetTooLong
+            | Self::HeadTooLarge
+            | Self::UnknownExpectation
+            | Self::Connect
+            | Self::Fault => true,
             Self::NoRoute
             | Self::Method { .. }
             | Self::Unauthenticated { .. }
@@ -277,6 +291,7 @@ mod tests {
         vec![
             Refusal::Malformed("x"),
             Refusal::TargetTooLong,
+            Refusal::HeadTooLarge,
             Refusal::UnknownExpectation,
             Refusal::Connect,
             Refusal::NoRoute,

@@ -1,0 +1,24 @@
+//! The gateway, asked through real sockets by raw bytes, before apps that remember raw bytes.
+//!
+//! ```text
+//!   rows        tables of requests: what is refused, what arrives, and byte for byte how
+//!   identity    who an app is told of, and what no client can tell it
+//!   answers     what a refused caller is told
+//!   streams     bodies both ways, of any size, and connections used again
+//!   faults      apps that fail in every way
+//!   cuts        what runs ends when the access does
+//! ```
+
+#![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
+
+#[path = "../harness/upstream.rs"]
+mod upstream;
+
+mod answers;
+mod client;
+mod cuts;
+mod faults;
+mod identity;
+mod rows;
+mod streams;
+mod world;

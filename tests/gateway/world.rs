@@ -1,0 +1,301 @@
+//! A whole gateway in this process: a real store in a temporary folder, both sides of authentication,
+//! the operations that change it, and the data plane's threads on real sockets.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use futures_util::FutureExt as _;
+use http::{HeaderName, Method, Request, Response};
+use hyper::body::Incoming;
+use locum::authn::lockout::{Counts, Lockout, LockoutSettings, OnLoss, StoreCounts};
+use locum::authn::{self, ThrottleSettings};
+use locum::authz;
+use locum::clock::{Clock, SystemClock};
+use locum::cluster::{InFlight, Subjects};
+use locum::directory::pepper::Peppers;
+use locum::directory::tombstone::TombstoneKey;
+use locum::directory::{AppName, PublicId, ReasonCode, Restrictions, RoleName, Username};
+use locum::gateway::{
+    AppSettings, Arrival, Body, Field, Gateway, HeaderLine, Identity, Parts, Peer, Piece, Preset, Settings, Timeouts,
+};
+use locum::policy::{AppRoutes, HostName, PathPrefix, Pattern, RouteSettings, Rule};
+use locum::provision::{self, Provision};
+use locum::server::data_plane::{Answer, DataPlane, Limits};
+use locum::store::{Location, Store};
+use tower::Service;
+
+use crate::client::Client;
+
+/// How a world is opened.
+pub(crate) struct Plan {
+    pub(crate) upstreams: Vec<SocketAddr>,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) throttle: u32,
+}
+
+impl Plan {
+    pub(crate) fn of(upstream: SocketAddr) -> Self {
+        Self { upstreams: vec![upstream], timeouts: Timeouts::default(), throttle: 1_000_000 }
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) address: SocketAddr,
+    pub(crate) in_flight: InFlight,
+    provision: Provision,
+    plane: Option<DataPlane>,
+    runtime: tokio::runtime::Runtime,
+    _folder: tempfile::TempDir,
+}
+
+/// A token with the name that it belongs to.
+#[derive(Debug, Clone)]
+pub(crate) struct Credential {
+    pub(crate) username: String,
+    pub(crate) token: String,
+    pub(crate) public_id: PublicId,
+}
+
+impl Credential {
+    pub(crate) fn basic(&self) -> String {
+        let pair = format!("{}:{}", self.username, self.token);
+        format!("Authorization: Basic {}\r\n", base64::engine::general_purpose::STANDARD.encode(pair))
+    }
+
+    pub(crate) fn bearer(&self) -> String {
+        format!("Authorization: Bearer {}\r\n", self.token)
+    }
+}
+
+/// A line of `set_headers`, such as `("X-WEBAUTH-USER", Field::User)`.
+fn line(name: &'static str, field: Field) -> HeaderLine {
+    HeaderLine { name: HeaderName::from_static(name), value: vec![Piece::Field(field)] }
+}
+
+fn route(path: &str, rule: Rule) -> RouteSettings {
+    RouteSettings { path: Pattern::parse(path).unwrap(), rule }
+}
+
+fn roles(names: &[&str]) -> Vec<RoleName> {
+    names.iter().map(|name| RoleName::parse(name).unwrap()).collect()
+}
+
+fn needs(names: &[&str]) -> Rule {
+    Rule { roles_any: roles(names), ..Rule::default() }
+}
+
+fn app(name: &str, hosts: &[&str], plan: &Plan, routes: Vec<RouteSettings>) -> AppSettings {
+    AppSettings {
+        routing: AppRoutes {
+            name: AppName::parse(name).unwrap(),
+            hosts: hosts.iter().map(|host| HostName::parse(host).unwrap()).collect(),
+            path_prefix: PathPrefix::parse("/").unwrap(),
+            routes,
+        },
+        upstreams: plan.upstreams.iter().map(ToString::to_string).collect(),
+        headers: Preset::Locum,
+        set_headers: Vec::new(),
+        identity: Identity::Account,
+        timeouts: plan.timeouts,
+    }
+}
+
+/// The apps of the cases: `app.test` as they ask for, and others with names of their own.
+fn apps(plan: &Plan) -> Vec<AppSettings> {
+    let public = Rule { public: true, ..Rule::default() };
+    let main = vec![
+        route("/pub/*", public),
+        route("/app/*", needs(&["user"])),
+        route("/admin/*", needs(&["admin"])),
+        route("/enc/*", needs(&["user"])),
+        route("/basic/*", Rule { accept: locum::policy::Accept { basic: true, bearer: false }, ..needs(&["user"]) }),
+        route("/bearer/*", Rule { accept: locum::policy::Accept { basic: false, bearer: true }, ..needs(&["user"]) }),
+        route("/read/*", Rule { methods: vec![Method::GET], ..needs(&["user"]) }),
+    ];
+    let mut proxied = app("proxied", &["proxied.test"], plan, vec![route("/*", Rule::default())]);
+    proxied.headers = Preset::Oauth2Proxy;
+    proxied.set_headers = vec![line("x-webauth-user", Field::User), line("x-trace", Field::RequestId)];
+    let mut owned = app("owned", &["owned.test"], plan, vec![route("/*", Rule::default())]);
+    owned.identity = Identity::Owner;
+    let mut secret = app("secret", &["*.secret.test", "[::1]"], plan, vec![route("/*", Rule::default())]);
+    secret.headers = Preset::None;
+    vec![app("app", &["app.test"], plan, main), proxied, owned, secret]
+}
+
+impl World {
+    pub(crate) fn before(upstream: SocketAddr) -> Self {
+        Self::open(&Plan::of(upstream))
+    }
+
+    pub(crate) fn open(plan: &Plan) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let settings = locum::store::Settings {
+            location: Location::Sqlite(folder.path().join("locum.db")),
+            readers: 4,
+            timeout: Duration::from_secs(10),
+            queue: 4096,
+        };
+        let apps = apps(plan);
+        let names: BTreeSet<AppName> = apps.iter().map(|app| app.name().clone()).collect();
+        let in_flight = InFlight::new();
+        let (provision, authn, rights) = runtime.block_on(async {
+            let store = Store::open(&settings, Arc::clone(&clock)).await.unwrap();
+            let subjects = Subjects::new();
+            let peppers = Arc::new(Peppers::parse(&format!("1 {}\n", "ab".repeat(32))).unwrap());
+            let provision = Provision::new(provision::Parts {
+                store: store.clone(),
+                subjects: subjects.clone(),
+                in_flight: in_flight.clone(),
+                counts: None,
+                peppers: Arc::clone(&peppers),
+                tombstones: Arc::new(TombstoneKey::parse(&"07".repeat(32)).unwrap()),
+                clock: Arc::clone(&clock),
+                random: Arc::new(|bytes| rand::fill(bytes)),
+                settings: provision::Settings { default_apps: names.clone(), ..provision::Settings::default() },
+            });
+            provision::app::register(&provision, names).await.unwrap();
+            let carrying = provision.clone();
+            let lockout = Lockout::new(
+                None,
+                Arc::new(StoreCounts::new(&store)),
+                subjects.clone(),
+                LockoutSettings { threshold: 5, counts: Counts::EveryFailure, on_loss: OnLoss::Count },
+                Arc::new(move |trip| {
+                    let provision = carrying.clone();
+                    Box::pin(async move {
+                        provision::lockout::carry_out(&provision, trip.account, trip.life, Vec::new()).await?;
+                        Ok(())
+                    })
+                }),
+            );
+            lockout.load().await.unwrap();
+            let throttle =
+                ThrottleSettings { burst: NonZeroU32::new(plan.throttle).unwrap(), per_second: NonZeroU32::MIN };
+            let settings = authn::Settings { throttle, ..authn::Settings::default() };
+            let parts = authn::Parts {
+                store: store.clone(),
+                peppers,
+                subjects: subjects.clone(),
+                lockout,
+                clock: clock.clone(),
+            };
+            let (authn, authenticator) = authn::build(settings, parts, &mut |bytes| rand::fill(bytes));
+            let (access, role_sets) = authz::build(authz::Settings::default(), store, subjects);
+            tokio::spawn(authenticator.run());
+            tokio::spawn(role_sets.run());
+            (provision, authn, access)
+        });
+        let parts = Parts { authn, authz: rights, in_flight: in_flight.clone(), clock, run: 0x7e57 };
+        let gateway = Gateway::new(Settings { apps }, parts).unwrap();
+        let listeners = locum::server::listener::bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();
+        let address = listeners[0].local_addr().unwrap();
+        let make = move |core| Answering(Rc::new(RefCell::new(gateway.stack(u16::try_from(core).unwrap()))));
+        let plane = DataPlane::start(listeners, &Limits::default(), Duration::from_millis(200), make).unwrap();
+        let world = Self { address, in_flight, provision, plane: Some(plane), runtime, _folder: folder };
+        for role in ["user", "admin"] {
+            let role = RoleName::parse(role).unwrap();
+            world.ask(|provision, request| async move {
+                provision::role::add(&provision, &request, role, BTreeSet::new()).await
+            });
+        }
+        world
+    }
+
+    fn ask<F, T>(&self, operation: impl FnOnce(Provision, provision::Request) -> F) -> T
+    where
+        F: Future<Output = Result<T, provision::Error>>,
+    {
+        self.runtime.block_on(operation(self.provision.clone(), provision::Request::from_host("tester"))).unwrap()
+    }
+
+    /// A proxy user with one token; its owner has the roles.
+    pub(crate) fn proxy_user(&self, name: &str, held: &[&str]) -> Credential {
+        let owner = Username::parse(&format!("{name}-owner")).unwrap();
+        let username = Username::parse(name).unwrap();
+        let held: BTreeSet<RoleName> = roles(held).into_iter().collect();
+        let (of, proxy) = (owner.clone(), username.clone());
+        self.ask(|provision, request| async move { provision::person::add(&provision, &request, of, held).await });
+        self.ask(
+            |provision, request| async move { provision::proxy_user::add(&provision, &request, proxy, owner).await },
+        );
+        self.token(name, Restrictions::default())
+    }
+
+    /// One more token of a proxy user.
+    pub(crate) fn token(&self, name: &str, restrictions: Restrictions) -> Credential {
+        let wish = provision::pat::Wish {
+            account: Username::parse(name).unwrap(),
+            service: "nightly export, Zürich".to_owned(),
+            life: None,
+            restrictions,
+            idempotency_key: None,
+        };
+        let made = self.ask(|provision, request| async move { provision::pat::add(&provision, &request, wish).await });
+        let public_id = made.pat.public_id;
+        self.ask(|provision, request| async move { provision::pat::confirm(&provision, &request, public_id).await });
+        Credential {
+            username: name.to_owned(),
+            token: made.token.expect("made just now").expose().to_owned(),
+            public_id,
+        }
+    }
+
+    pub(crate) fn revoke(&self, credential: &Credential) {
+        let public_id = credential.public_id;
+        let reason = ReasonCode::parse("compromised").unwrap();
+        self.ask(
+            |provision, request| async move { provision::pat::revoke(&provision, &request, public_id, reason).await },
+        );
+    }
+
+    pub(crate) fn inactivate_owner_of(&self, credential: &Credential) {
+        let owner = Username::parse(&format!("{}-owner", credential.username)).unwrap();
+        self.ask(|provision, request| async move { provision::person::inactivate(&provision, &request, owner).await });
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.address)
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if let Some(plane) = self.plane.take() {
+            plane.drain();
+        }
+    }
+}
+
+/// The gateway's stack of one thread.
+struct Answering<S>(Rc<RefCell<S>>);
+
+impl<S> Clone for Answering<S> {
+    fn clone(&self) -> Self {
+        Self(Rc::clone(&self.0))
+    }
+}
+
+impl<S> Answer for Answering<S>
+where
+    S: Service<Arrival, Response = Response<Body>, Error = Infallible> + 'static,
+{
+    type Body = Body;
+
+    fn answer(&self, peer: SocketAddr, request: Request<Incoming>) -> impl Future<Output = Response<Body>> {
+        let answer = self.0.borrow_mut().call(Arrival { peer: Peer::new(peer.ip()), request });
+        answer.map(|answered| match answered {
+            Ok(response) => response,
+            Err(never) => match never {},
+        })
+    }
+}
