@@ -25,10 +25,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
 use axum::{Json, Router};
 use futures_util::future::BoxFuture;
+use http::header;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -38,6 +40,7 @@ pub use problem::Problem;
 pub use socket::{BoundSocket, SocketError, serve_unix};
 
 use crate::provision::Provision;
+use crate::telemetry::metrics::Metrics;
 
 /// The longest body that is read.
 const LARGEST_BODY: usize = 64 * 1024;
@@ -57,13 +60,15 @@ pub struct AdminState {
     pub notes: Notes,
     /// The user that this process runs as; it and root may use the API.
     pub own_uid: u32,
+    /// The metrics of a running gateway; a command line by itself has none.
+    pub metrics: Option<Metrics>,
 }
 
 impl AdminState {
     /// For the user that runs this process, with nothing to note.
     pub fn new(provision: Provision) -> Self {
         let notes: Notes = Arc::new(|| Box::pin(std::future::ready(Vec::new())));
-        Self { provision, notes, own_uid: rustix::process::geteuid().as_raw() }
+        Self { provision, notes, own_uid: rustix::process::geteuid().as_raw(), metrics: None }
     }
 }
 
@@ -123,6 +128,7 @@ pub fn router(state: AdminState) -> Router {
     let (routes, document) = table().split_for_parts();
     let own_uid = state.own_uid;
     routes
+        .route("/metrics", axum::routing::get(render_metrics))
         .route("/v1/openapi.json", axum::routing::get(async move || Json(document.clone())))
         .fallback(async || Problem::no_such_route())
         .method_not_allowed_fallback(async || Problem::no_such_method())
@@ -137,4 +143,10 @@ pub fn document() -> String {
     let mut text = table().into_openapi().to_pretty_json().unwrap_or_default();
     text.push('\n');
     text
+}
+
+/// The metrics in the Prometheus text format.
+async fn render_metrics(State(state): State<AdminState>) -> Result<Response, Problem> {
+    let metrics = state.metrics.ok_or_else(Problem::no_such_route)?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render()).into_response())
 }

@@ -4,7 +4,8 @@
 //! what is meant to be. Draining is in two steps: every connection finishes what it is answering and
 //! closes; what is left at the deadline is dropped.
 
-use std::future::Future;
+use std::cell::RefCell;
+use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
@@ -12,15 +13,16 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use http::{Request, Response};
-use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 use tokio_util::task::TaskTracker;
+use tower::Service;
+
+use crate::gateway::{Arrival, Body, Peer};
 
 /// What bounds one client's connection.
 #[derive(Debug, Clone)]
@@ -40,12 +42,10 @@ impl Default for Limits {
     }
 }
 
-/// Answers one request of one client. Each data-plane thread has its own.
-pub trait Answer: Clone + 'static {
-    type Body: Body<Data = bytes::Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static;
+/// A data-plane thread's own stack. It is ready at any time: what has to wait waits in its futures.
+pub trait Stack: Service<Arrival, Response = Response<Body>, Error = Infallible> + Clone + 'static {}
 
-    fn answer(&self, peer: SocketAddr, request: Request<Incoming>) -> impl Future<Output = Response<Self::Body>>;
-}
+impl<S> Stack for S where S: Service<Arrival, Response = Response<Body>, Error = Infallible> + Clone + 'static {}
 
 /// How far the end has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,24 +63,24 @@ pub struct DataPlane {
 }
 
 impl DataPlane {
-    /// Starts one thread a listener. `make` is called on each thread with its number.
+    /// Starts one thread a listener. `make` is called on each thread, with its number.
     ///
     /// # Errors
     /// When a thread cannot be started.
-    pub fn start<A: Answer>(
+    pub fn start<S: Stack>(
         listeners: Vec<TcpListener>,
         limits: &Limits,
         shutdown_timeout: Duration,
-        make: impl Fn(usize) -> A + Clone + Send + 'static,
+        make: impl Fn(u16) -> S + Clone + Send + 'static,
     ) -> io::Result<Self> {
         let (phase, phases) = watch::channel(Phase::Serving);
         let mut threads = Vec::with_capacity(listeners.len());
-        for (number, listener) in listeners.into_iter().enumerate() {
+        for (number, listener) in (0_u16..).zip(listeners) {
             let (limits, phases, make) = (limits.clone(), phases.clone(), make.clone());
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let thread = std::thread::Builder::new().name(format!("data-{number}")).spawn(move || {
                 let local = LocalSet::new();
-                let run = serve_thread(listener, make(number), limits, phases, shutdown_timeout);
+                let run = async { serve_thread(listener, make(number), limits, phases, shutdown_timeout).await };
                 if let Err(error) = local.block_on(&runtime, run) {
                     tracing::error!(%error, thread = number, "a data-plane thread could not serve");
                 }
@@ -102,9 +102,9 @@ impl DataPlane {
     }
 }
 
-async fn serve_thread<A: Answer>(
+async fn serve_thread<S: Stack>(
     listener: TcpListener,
-    answer: A,
+    stack: S,
     limits: Limits,
     mut phases: watch::Receiver<Phase>,
     shutdown_timeout: Duration,
@@ -119,7 +119,7 @@ async fn serve_thread<A: Answer>(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let serve = serve_connection(stream, peer, answer.clone(), limits.clone(), phases.clone());
+                let serve = serve_connection(stream, peer, stack.clone(), limits.clone(), phases.clone());
                 connections.spawn_local(serve);
             }
             Err(error) => back_off(&error).await,
@@ -147,10 +147,10 @@ async fn back_off(error: &io::Error) {
     tokio::time::sleep(Duration::from_millis(50)).await;
 }
 
-async fn serve_connection<A: Answer>(
+async fn serve_connection<S: Stack>(
     stream: TcpStream,
     peer: SocketAddr,
-    answer: A,
+    stack: S,
     limits: Limits,
     mut phases: watch::Receiver<Phase>,
 ) {
@@ -158,16 +158,13 @@ async fn serve_connection<A: Answer>(
         tracing::debug!(%error, "a client's connection was gone before it was served");
         return;
     }
-    let service = service_fn(move |request| {
-        let answer = answer.clone();
-        async move { Ok::<_, std::convert::Infallible>(answer.answer(peer, request).await) }
-    });
+    let front = Front { peer: Peer::new(peer.ip()), stack: RefCell::new(stack) };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_timeout)
         .max_buf_size(limits.head_bytes)
         .max_headers(limits.head_fields)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), front);
     let mut connection = pin!(connection);
     let served = tokio::select! {
         biased;
@@ -179,5 +176,22 @@ async fn serve_connection<A: Answer>(
     };
     if let Err(error) = served {
         tracing::debug!(%error, "a client's connection ended early");
+    }
+}
+
+/// What hyper calls for each request of one connection. The stack is borrowed, not cloned: a request
+/// touches no counter of references that other cores touch too.
+struct Front<S> {
+    peer: Peer,
+    stack: RefCell<S>,
+}
+
+impl<S: Stack> hyper::service::Service<Request<Incoming>> for Front<S> {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = S::Future;
+
+    fn call(&self, request: Request<Incoming>) -> S::Future {
+        self.stack.borrow_mut().call(Arrival { peer: self.peer.clone(), request })
     }
 }

@@ -7,7 +7,10 @@
 
 pub mod data_plane;
 pub mod dev;
+pub mod dev_accounts;
 
 pub mod example_app;
+pub mod house;
 pub mod listener;
 pub mod secrets;
+pub mod serve;

@@ -1,0 +1,181 @@
+//! The house put together: the store and its lock, the rooms that decide, and the work behind them.
+//!
+//! Everything here lives on the control runtime. What the data plane gets are handles.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::task::JoinHandle;
+
+use super::secrets::{self, SecretsError};
+use crate::authn::lockout::{CarryOut, CarryOutError, Health, Lockout, RedisHealth, StoreCounts, Trip};
+use crate::authn::{self, Authn};
+use crate::authz::{self, Authz};
+use crate::clock::Clock;
+use crate::cluster::redis::RedisUrlError;
+use crate::cluster::{FailureCounts, InFlight, RedisCounts, Subjects, Unavailable};
+use crate::config::Settings;
+use crate::provision::{self, Provision};
+use crate::store::{LockError, NodeLock, OpenError, Store};
+
+/// How often what has expired while it runs is cut (R3).
+const SWEEP: Duration = Duration::from_millis(250);
+
+/// Why the house cannot be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum HouseError {
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
+    Redis(#[from] RedisUrlError),
+    #[error("the apps of the configuration could not be registered: {0}")]
+    Apps(provision::Error),
+    #[error("the failure counts on record could not be read: {0}")]
+    Counts(Unavailable),
+}
+
+/// The rooms, open and connected.
+#[derive(Debug)]
+pub struct House {
+    pub store: Store,
+    pub lock: NodeLock,
+    pub provision: Provision,
+    pub authn: Authn,
+    pub authz: Authz,
+    pub in_flight: InFlight,
+    pub lockout: Lockout,
+    work: Vec<JoinHandle<()>>,
+}
+
+impl House {
+    /// Reads the keys, opens the store, takes its lock, and starts what answers the data plane. What
+    /// earlier processes left unfinished has been taken up when this returns.
+    ///
+    /// # Errors
+    /// Each says what is wrong and what would be right.
+    pub async fn open(settings: &Settings, holder: &str, clock: Arc<dyn Clock>) -> Result<Self, HouseError> {
+        let secrets = secrets::read(&settings.secrets.pepper_file, &settings.secrets.tombstone_key_file)?;
+        let (peppers, tombstones) = (Arc::new(secrets.peppers), Arc::new(secrets.tombstones));
+        let store = Store::open(&settings.store(), Arc::clone(&clock)).await?;
+        let lock = NodeLock::take(&store, holder).await?;
+        let (subjects, in_flight) = (Subjects::new(), InFlight::new());
+        let redis = match settings.redis_counts() {
+            None => None,
+            Some(redis) => Some(RedisCounts::open(&redis)?),
+        };
+        let provision = Provision::new(provision::Parts {
+            store: store.clone(),
+            subjects: subjects.clone(),
+            in_flight: in_flight.clone(),
+            counts: redis.clone().map(|redis| Arc::new(redis) as Arc<dyn FailureCounts>),
+            peppers: Arc::clone(&peppers),
+            tombstones,
+            clock: Arc::clone(&clock),
+            random: Arc::new(random),
+            settings: settings.provision(),
+        });
+        let names: BTreeSet<_> = settings.apps.iter().map(|app| app.name().clone()).collect();
+        provision::app::register(&provision, names).await.map_err(HouseError::Apps)?;
+
+        let store_counts: Arc<dyn FailureCounts> = Arc::new(StoreCounts::new(&store));
+        let carry_out = carry_out(provision.clone());
+        let lockout = Lockout::new(redis, store_counts, subjects.clone(), settings.lockout(), carry_out);
+        let loaded = lockout.load().await.map_err(HouseError::Counts)?;
+        if loaded.open > 0 || loaded.tripped > 0 {
+            tracing::info!(open = loaded.open, tripped = loaded.tripped, "failures are on record");
+        }
+
+        let parts = authn::Parts {
+            store: store.clone(),
+            peppers,
+            subjects: subjects.clone(),
+            lockout: lockout.clone(),
+            clock: Arc::clone(&clock),
+        };
+        let (authn, authenticator) = authn::build(settings.authn(), parts, &mut random);
+        let (authz, role_sets) = authz::build(authz::Settings::default(), store.clone(), subjects);
+        let work = vec![
+            tokio::spawn(authenticator.run()),
+            tokio::spawn(role_sets.run()),
+            tokio::spawn(sweep(in_flight.clone(), clock)),
+        ];
+        Ok(Self { store, lock, provision, authn, authz, in_flight, lockout, work })
+    }
+
+    /// Writes what waits, gives the lock back and closes the store.
+    pub async fn close(self) {
+        let Self { store, lock, provision, authn, authz, lockout, work, .. } = self;
+        // The questions end with the last handle; then the answering tasks write what is left.
+        drop((authn, authz));
+        for task in work.into_iter().take(2) {
+            if tokio::time::timeout(Duration::from_secs(5), task).await.is_err() {
+                tracing::warn!("a task of the control runtime did not end in time");
+            }
+        }
+        drop((lockout, provision));
+        lock.release().await;
+        store.close().await;
+    }
+}
+
+/// What works by a second way, in words, for the health check.
+pub fn notes(lockout: &Lockout) -> Vec<String> {
+    let Health { redis, eviction, unfinished } = lockout.health();
+    let mut notes = Vec::new();
+    if redis == RedisHealth::Lost {
+        notes.push(if lockout.is_closed() {
+            "Redis cannot be reached: nobody is let in (`[redis] on_loss = \"closed\"`)".to_owned()
+        } else {
+            "Redis cannot be reached: the store counts failures".to_owned()
+        });
+    }
+    if let Some(policy) = eviction {
+        notes.push(format!(
+            "Redis may drop failure counts when its memory runs out (`maxmemory-policy {policy}`): set `noeviction`"
+        ));
+    }
+    if unfinished > 0 {
+        notes.push(format!("{unfinished} shut accounts are not in the database yet"));
+    }
+    notes
+}
+
+/// Fills a buffer from the operating system's generator.
+///
+/// # Panics
+/// When the operating system has no randomness: then no key and no token can be made safely.
+pub fn random(buffer: &mut [u8]) {
+    aws_lc_rs::rand::fill(buffer).expect("the operating system provides random bytes");
+}
+
+fn carry_out(provision: Provision) -> CarryOut {
+    Arc::new(move |trip: Trip| -> BoxFuture<'static, Result<(), CarryOutError>> {
+        let provision = provision.clone();
+        Box::pin(async move {
+            let done = provision::lockout::carry_out(&provision, trip.account, trip.life, trip.attempts).await?;
+            if done {
+                tracing::warn!(account = %trip.account, "too many failures in a row: the account was shut");
+                metrics::counter!("locum_lockouts_total").increment(1);
+            }
+            Ok(())
+        })
+    })
+}
+
+async fn sweep(in_flight: InFlight, clock: Arc<dyn Clock>) {
+    let mut tick = tokio::time::interval(SWEEP);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let cut = in_flight.cut_expired(clock.now());
+        if cut > 0 {
+            tracing::info!(cut, "what ran with expired tokens was cut");
+        }
+    }
+}
