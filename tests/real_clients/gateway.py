@@ -9,6 +9,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import time
 from dataclasses import dataclass
 
 from ports import free_port, wait_until_listening
@@ -86,6 +87,14 @@ class Locum:
         with contextlib.suppress(FileNotFoundError):
             return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
         return ""
+
+    def log_once_it_has(self, *texts: str, seconds: float = 10.0) -> str:
+        """The whole log, as soon as all of the texts stand in it: lines are written behind the answers."""
+        deadline = time.monotonic() + seconds
+        while missing := [text for text in texts if text not in (log := self.log.read_text(errors="replace"))]:
+            assert time.monotonic() < deadline, f"not in the log after {seconds} s: {missing}"
+            time.sleep(0.05)
+        return log
 
     # -- the command line
 
