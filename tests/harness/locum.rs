@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine as _;
 use serde_json::Value;
@@ -177,18 +177,6 @@ impl Locum {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the gateway runs");
         self.child.wait().expect("the gateway ends").success()
-    }
-
-    /// Waits until the process has ended by itself.
-    pub fn wait_for_end(&mut self, limit: Duration) -> bool {
-        let deadline = Instant::now() + limit;
-        while Instant::now() < deadline {
-            if self.child.try_wait().expect("the child can be waited for").is_some() {
-                return true;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        false
     }
 
     /// Runs a command of the command line against this gateway.
@@ -374,6 +362,12 @@ fn unchunked(mut rest: &str) -> String {
         rest = after[size..].strip_prefix("\r\n").unwrap_or("");
     }
     body
+}
+
+/// A loopback address on which nothing listens.
+pub fn free_address() -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("a bound socket has an address")
 }
 
 fn serving(line: &str) -> Option<SocketAddr> {

@@ -1,0 +1,16 @@
+//! The gate itself: the real binary, reached through sockets and the command line as its users do.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![expect(unreachable_pub, reason = "the harness is shared by several tests, each a crate of its own")]
+
+mod lockout;
+mod stories;
+
+#[path = "../harness/locum.rs"]
+mod locum;
+#[expect(dead_code, reason = "the harness is shared by several tests, and this one needs little of it")]
+#[path = "../harness/redis.rs"]
+mod redis;
+#[expect(dead_code, reason = "the harness is shared by several tests, and this one needs little of it")]
+#[path = "../harness/upstream.rs"]
+mod upstream;

@@ -1,0 +1,464 @@
+//! The main job, told through public doors: a program with a username and a PAT reaches an app.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::locum::{Locum, basic, binary, configuration, connect_from};
+use crate::upstream::Upstream;
+
+fn gate() -> (Upstream, Locum) {
+    let upstream = Upstream::echo();
+    let gate = Locum::start(&configuration(upstream.address, ""));
+    (upstream, gate)
+}
+
+/// The main job; G6, G7: the app learns who asks and never sees the credential.
+#[test]
+fn a_proxy_user_with_a_pat_reaches_the_app_by_basic_and_by_bearer() {
+    let (upstream, gate) = gate();
+    let user = gate.add_proxy_user_of("ann");
+    for line in [user.basic(), user.bearer()] {
+        assert_eq!(gate.get("app.test", "/reports?year=2026", &line).status, 200);
+        let seen = upstream.last();
+        let head = seen.text().to_ascii_lowercase();
+        assert!(seen.text().starts_with("GET /reports?year=2026 HTTP/1.1\r\n"), "{}", seen.text());
+        assert!(head.contains("\r\nx-locum-user: ann-ci\r\n"), "{head}");
+        assert!(head.contains("\r\nx-locum-owner: ann\r\n"), "{head}");
+        assert!(head.contains("\r\nx-locum-kind: proxy\r\n"), "{head}");
+        assert!(head.contains("\r\nx-locum-service: tests\r\n"), "{head}");
+        assert!(!head.contains("authorization"), "{head}");
+        assert!(!seen.text().contains(&user.pat), "{}", seen.text());
+    }
+    assert_eq!(gate.get("app.test", "/", "").status, 401);
+    assert_eq!(gate.get("app.test", "/", &basic("ben", &user.pat)).status, 401, "under another's name");
+    assert_eq!(gate.get("app.test", "/", &basic("ann", &user.pat)).status, 401, "under the owner's name");
+}
+
+/// G3: what a program needs to know, and nothing about why.
+#[test]
+fn a_refusal_is_a_challenge_and_a_problem_document_that_tells_nothing() {
+    let (_upstream, gate) = gate();
+    let user = gate.add_proxy_user_of("ann");
+    gate.run_cli(&["pat", "revoke", &user.public_id, "--reason", "compromised"]);
+    let mut bodies = std::collections::BTreeSet::new();
+    for line in [user.basic(), basic("nobody", "x"), basic("ann-ci", &user.guess(1))] {
+        let answer = gate.get("app.test", "/", &line);
+        assert_eq!(answer.status, 401);
+        let head = answer.head.to_ascii_lowercase();
+        assert!(head.contains("www-authenticate: basic realm=\"locum\", charset=\"utf-8\""), "{head}");
+        assert!(head.contains("www-authenticate: bearer realm=\"locum\""), "{head}");
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+        let mut problem = answer.json();
+        assert!(problem["request_id"].is_string(), "{problem}");
+        problem.as_object_mut().unwrap().retain(|name, _| name != "request_id" && name != "instance");
+        bodies.insert(problem.to_string());
+    }
+    assert_eq!(bodies.len(), 1, "{bodies:?}");
+}
+
+/// G4, R1, R8: each app by its own roles; the app's role gives access to it, another's does not.
+#[test]
+fn two_apps_with_different_roles_let_in_different_accounts() {
+    let (upstream, gate) = gate();
+    gate.run_cli(&["role", "add", "ledger/clerk"]);
+    gate.run_cli(&["role", "add", "admin"]);
+    let ann = gate.add_proxy_user_of("ann");
+    let ben = gate.add_proxy_user_of("ben");
+    gate.run_cli(&["role", "grant", "ann", "ledger/clerk"]);
+    gate.run_cli(&["role", "grant", "ben", "admin"]);
+
+    assert_eq!(gate.get("ledger.test", "/", &ann.basic()).status, 200);
+    let head = upstream.last().text().to_ascii_lowercase();
+    assert!(head.contains("x-locum-roles: ledger/clerk\r\n"), "{head}");
+    assert_eq!(gate.get("app.test", "/admin/x", &ben.basic()).status, 200);
+    let head = upstream.last().text().to_ascii_lowercase();
+    assert!(head.contains("x-locum-roles: admin\r\n"), "{head}");
+
+    let before = upstream.count();
+    for (host, path, user) in [("ledger.test", "/", &ben), ("app.test", "/admin/x", &ann)] {
+        let answer = gate.get(host, path, &user.basic());
+        assert_eq!(answer.status, 403, "{host}{path}");
+        assert!(answer.json()["code"].is_string(), "{}", answer.body);
+    }
+    assert_eq!(gate.get("elsewhere.test", "/", &ann.basic()).status, 404, "no app, no way in (G4)");
+    assert_eq!(upstream.count(), before);
+}
+
+/// P5, P6, P7: the cascade is felt at the gate, at once.
+#[test]
+fn what_the_owner_gains_and_loses_its_proxy_users_gain_and_lose_at_the_gate() {
+    let (_upstream, gate) = gate();
+    gate.run_cli(&["role", "add", "admin"]);
+    let user = gate.add_proxy_user_of("ann");
+    assert_eq!(gate.get("app.test", "/admin/x", &user.basic()).status, 403);
+    gate.run_cli(&["role", "grant", "ann", "admin"]);
+    assert_eq!(gate.get("app.test", "/admin/x", &user.basic()).status, 200);
+    gate.run_cli(&["role", "remove", "ann", "admin"]);
+    assert_eq!(gate.get("app.test", "/admin/x", &user.basic()).status, 403);
+    let refused = gate.cli(&["role", "grant", "ann-ci", "admin"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("admin"), "{refused:?}");
+}
+
+/// T6, R2: revoked is gone before the command returns; the other token of the account stays (PT-004).
+#[test]
+fn a_revoked_pat_is_refused_by_the_next_request_and_its_sister_is_not() {
+    let (_upstream, gate) = gate();
+    let first = gate.add_proxy_user_of("ann");
+    let second = gate.new_pat("ann-ci");
+    for _ in 0..20 {
+        assert_eq!(gate.get("app.test", "/", &first.basic()).status, 200);
+        assert_eq!(gate.get("app.test", "/", &second.basic()).status, 200);
+    }
+    gate.run_cli(&["pat", "revoke", &first.public_id, "--reason", "no_longer_in_use"]);
+    assert_eq!(gate.get("app.test", "/", &first.basic()).status, 401);
+    assert_eq!(gate.get("app.test", "/", &second.basic()).status, 200);
+}
+
+/// An app that streams for ever: a chunk each 20 ms.
+fn endless_app() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || {
+                let mut stream = stream;
+                let mut request = [0; 4096];
+                if stream.read(&mut request).is_err() {
+                    return;
+                }
+                let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+                let mut alive = stream.write_all(head.as_bytes()).is_ok();
+                while alive {
+                    alive = stream.write_all(b"8\r\ndata: x\n\r\n").is_ok();
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            });
+        }
+    });
+    address
+}
+
+/// R2, R3: whatever withdraws access also cuts what is running.
+#[test]
+fn a_running_stream_is_cut_when_access_is_withdrawn() {
+    let gate = Locum::start(&configuration(endless_app(), ""));
+    gate.run_cli(&["role", "add", "admin"]);
+    let withdrawals: [(&str, &dyn Fn(&str, &str)); 5] = [
+        ("pat revoke", &|_, pat| drop(gate.run_cli(&["pat", "revoke", pat, "--reason", "other"]))),
+        ("proxy-user inactivate", &|name, _| drop(gate.run_cli(&["proxy-user", "inactivate", &format!("{name}-ci")]))),
+        ("person inactivate", &|name, _| drop(gate.run_cli(&["person", "inactivate", name]))),
+        ("person delete", &|name, _| drop(gate.run_cli(&["person", "delete", name]))),
+        ("app remove", &|name, _| drop(gate.run_cli(&["app", "remove", name, "app"]))),
+    ];
+    for (number, (what, withdraw)) in withdrawals.iter().enumerate() {
+        let name = format!("user{number}");
+        let user = gate.add_proxy_user_of(&name);
+        let mut stream = connect_from(Ipv4Addr::LOCALHOST.into(), gate.address());
+        let request = format!("GET /events HTTP/1.1\r\nHost: app.test\r\n{}\r\n", user.basic());
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut received = vec![0; 4096];
+        let mut got = 0;
+        while !received[..got].ends_with(b"data: x\n\r\n") {
+            got += stream.read(&mut received[got..]).expect("the stream runs");
+        }
+        withdraw(&name, &user.public_id);
+        let withdrawn = Instant::now();
+        let mut rest = Vec::new();
+        let ended = stream.read_to_end(&mut rest);
+        assert!(withdrawn.elapsed() < Duration::from_secs(2), "{what}: cut after {:?}", withdrawn.elapsed());
+        assert!(!rest.ends_with(b"0\r\n\r\n"), "{what}: a cut is not a clean end ({ended:?})");
+    }
+}
+
+/// P10, P11, P13: an owner takes its proxy users along, and they come back one by one, with new tokens.
+#[test]
+fn an_inactive_owner_takes_its_proxy_users_along() {
+    let (_upstream, gate) = gate();
+    let user = gate.add_proxy_user_of("ann");
+    assert_eq!(gate.get("app.test", "/", &user.basic()).status, 200);
+    gate.run_cli(&["person", "inactivate", "ann"]);
+    assert_eq!(gate.get("app.test", "/", &user.basic()).status, 401);
+    let refused = gate.cli(&["proxy-user", "activate", "ann-ci"]);
+    assert_eq!(refused.status.code(), Some(1), "refused while the owner is inactive");
+    gate.run_cli(&["person", "activate", "ann"]);
+    assert_eq!(gate.state_of("ann-ci"), "inactive");
+    gate.run_cli(&["proxy-user", "activate", "ann-ci"]);
+    assert_eq!(gate.get("app.test", "/", &user.basic()).status, 401, "the old token stays revoked");
+    let fresh = gate.new_pat("ann-ci");
+    assert_eq!(gate.get("app.test", "/", &fresh.basic()).status, 200);
+}
+
+/// T3: pending is refused, never counted; confirmed is accepted.
+#[test]
+fn a_pending_pat_is_refused_without_counting_until_it_is_confirmed() {
+    let (_upstream, gate) = gate();
+    gate.add_proxy_user_of("ann");
+    let made = gate.json_cli(&["pat", "add", "ann-ci", "--service", "later"]);
+    assert_eq!(made["state"], "pending");
+    let (id, token) = (made["public_id"].as_str().unwrap(), made["token"].as_str().unwrap());
+    for _ in 0..8 {
+        assert_eq!(gate.get("app.test", "/", &basic("ann-ci", token)).status, 401);
+    }
+    assert_eq!(gate.state_of("ann-ci"), "active");
+    gate.run_cli(&["pat", "confirm", id]);
+    assert_eq!(gate.get("app.test", "/", &basic("ann-ci", token)).status, 200);
+}
+
+/// T1, L10: networks, apps and read-only; from outside is refused uniformly and is no attempt.
+#[test]
+fn a_narrowed_pat_is_held_to_its_networks_apps_and_methods() {
+    let (_upstream, gate) = gate();
+    gate.add_proxy_user_of("ann");
+    gate.run_cli(&["role", "add", "ledger/clerk"]);
+    gate.run_cli(&["role", "grant", "ann", "ledger/clerk"]);
+    let narrow = |options: &[&str]| {
+        let mut arguments = vec!["pat", "add", "ann-ci", "--service", "narrow", "--confirm"];
+        arguments.extend(options);
+        basic("ann-ci", gate.json_cli(&arguments)["token"].as_str().unwrap())
+    };
+    let inside = narrow(&["--network", "127.9.0.0/16"]);
+    for _ in 0..8 {
+        assert_eq!(gate.get("app.test", "/", &inside).status, 401);
+    }
+    assert_eq!(gate.get_from(Ipv4Addr::new(127, 9, 1, 1).into(), "app.test", "/", &inside).status, 200);
+    assert_eq!(gate.get("app.test", "/", &inside).status, 401, "proven from inside is not proven from outside");
+
+    let one_app = narrow(&["--app", "ledger"]);
+    assert_eq!(gate.get("ledger.test", "/", &one_app).status, 200);
+    assert_eq!(gate.get("app.test", "/", &one_app).status, 403);
+
+    let reading = narrow(&["--read-only"]);
+    assert_eq!(gate.get("app.test", "/", &reading).status, 200);
+    let write =
+        format!("POST / HTTP/1.1\r\nHost: app.test\r\n{reading}Content-Length: 2\r\nConnection: close\r\n\r\nhi");
+    assert_eq!(gate.send(write.as_bytes()).status, 403);
+}
+
+/// R6: what a role contains is felt by everyone who holds it.
+#[test]
+fn a_permission_put_into_a_role_opens_the_route_for_its_holders() {
+    let upstream = Upstream::echo();
+    let extra = "[apps.files]\nhosts = [\"files.test\"]\nupstreams = [\"http://UP\"]\n\
+                 [[apps.files.routes]]\npath = \"/*\"\npermissions_all = [\"files:read\"]\n";
+    let extra = extra.replace("UP", &upstream.address.to_string());
+    let gate = Locum::start(&configuration(upstream.address, &extra));
+    let user = gate.add_proxy_user_of("ann");
+    gate.run_cli(&["role", "add", "files/guest"]);
+    gate.run_cli(&["role", "grant", "ann", "files/guest"]);
+    assert_eq!(gate.get("files.test", "/", &user.basic()).status, 403);
+    gate.run_cli(&["role", "set", "files/guest", "--permission", "files:read"]);
+    assert_eq!(gate.get("files.test", "/", &user.basic()).status, 200);
+    gate.run_cli(&["role", "set", "files/guest", "--permission", "files:list"]);
+    assert_eq!(gate.get("files.test", "/", &user.basic()).status, 403);
+}
+
+/// P12: the name of a deleted account is nobody's again, until the host shell releases it.
+#[test]
+fn a_deleted_name_is_not_given_again() {
+    let (_upstream, gate) = gate();
+    let user = gate.add_proxy_user_of("ann");
+    gate.run_cli(&["proxy-user", "delete", "ann-ci"]);
+    assert_eq!(gate.get("app.test", "/", &user.basic()).status, 401);
+    for name in ["ann-ci", "Ann-CI"] {
+        let refused = gate.cli(&["person", "add", name]);
+        assert_eq!(refused.status.code(), Some(1), "{name}");
+    }
+    gate.run_cli(&["name", "release", "ann-ci"]);
+    gate.run_cli(&["proxy-user", "add", "ann-ci", "--owner", "ann"]);
+    assert_eq!(gate.get("app.test", "/", &user.basic()).status, 401, "the name is back, the token is not");
+}
+
+/// L9, P14: a person is not a proxy user: no PAT, no count, no inactivation.
+#[test]
+fn a_person_is_never_inactivated_by_failures() {
+    let (_upstream, gate) = gate();
+    gate.add_proxy_user_of("ann");
+    for number in 0..12 {
+        assert_eq!(gate.get("app.test", "/", &basic("ann", &format!("guess-{number}"))).status, 401);
+    }
+    let shown = gate.json_cli(&["person", "show", "ann"]);
+    assert_eq!(shown["state"], "active");
+    assert_eq!(gate.cli(&["pat", "add", "ann", "--service", "x", "--confirm"]).status.code(), Some(1));
+}
+
+/// G2: an `Authorization` that is no credential of Locum's belongs to the app; on a public route an
+/// invalid credential of Locum's is refused all the same.
+#[test]
+fn a_foreign_authorization_passes_and_an_invalid_one_of_ours_does_not() {
+    let (upstream, gate) = gate();
+    let user = gate.add_proxy_user_of("ann");
+    let foreign = "Authorization: Bearer ey.app.token\r\n";
+    assert_eq!(gate.get("app.test", "/pub/x", foreign).status, 200);
+    assert!(upstream.last().text().contains("ey.app.token"));
+    assert_eq!(gate.get("app.test", "/pub/x", "").status, 200);
+    let wrong = format!("Authorization: Bearer {}\r\n", user.guess(5));
+    assert_eq!(gate.get("app.test", "/pub/x", &wrong).status, 401);
+    assert_eq!(gate.get("app.test", "/x", foreign).status, 401, "a foreign one opens nothing");
+}
+
+/// T4, LG-001: the secret is in no file that Locum writes and in no line that it logs.
+#[test]
+fn no_secret_reaches_the_store_or_the_log() {
+    let upstream = Upstream::echo();
+    let gate = Locum::start_with(&configuration(upstream.address, ""), &[("LOCUM__LOG__LEVEL", "trace")]);
+    let user = gate.add_proxy_user_of("ann");
+    let canary = user.guess(77);
+    assert_eq!(gate.get("app.test", &format!("/x?{}", "q=1"), &user.basic()).status, 200);
+    assert_eq!(gate.get("app.test", "/x", &user.bearer()).status, 200);
+    assert_eq!(gate.get("app.test", "/x", &basic("ann-ci", &canary)).status, 401);
+    assert_eq!(gate.get("app.test", "/x", &basic(&canary, "x")).status, 401);
+    assert_eq!(gate.get("app.test", "/x", &format!("Authorization: Bearer {}x\r\n", user.pat)).status, 401);
+    gate.cli_with_input(&["pat", "check"], &user.pat);
+    let history = gate.run_cli(&["history", "--json"]);
+    for secret in [&user.pat[22..62], &canary[22..62]] {
+        assert!(!gate.log().contains(secret), "in the log");
+        assert!(!history.contains(secret), "in the history");
+        for entry in std::fs::read_dir(gate.folder()).unwrap() {
+            let path = entry.unwrap().path();
+            let Ok(bytes) = std::fs::read(&path) else { continue };
+            let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+            assert!(!found, "in {}", path.display());
+        }
+    }
+}
+
+/// T13: checking a token changes nothing.
+#[test]
+fn checking_a_pat_says_what_it_is_and_counts_nothing() {
+    let (_upstream, gate) = gate();
+    let user = gate.add_proxy_user_of("ann");
+    let checked = gate.cli_with_input(&["pat", "check", "--json"], &user.pat);
+    let checked: serde_json::Value = serde_json::from_slice(&checked.stdout).unwrap();
+    assert_eq!(checked["account"], "ann-ci", "{checked}");
+    assert_eq!(checked["state"], "usable", "{checked}");
+    assert_eq!(checked["days_left"], 364, "{checked}");
+    for number in 0..8 {
+        assert!(!gate.cli_with_input(&["pat", "check"], &user.guess(number)).status.success());
+    }
+    assert_eq!(gate.get("app.test", "/", &user.basic()).status, 200);
+    assert!(gate.actions("ann-ci", "attempt_failed").is_empty());
+}
+
+/// Decision 20: one node a store, and the second one is told who holds it.
+#[test]
+fn a_second_gateway_on_one_store_is_refused() {
+    let (_upstream, gate) = gate();
+    let second = Command::new(binary())
+        .args(["serve", "--config"])
+        .arg(gate.folder().join("locum.toml"))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(second.status.code(), Some(1), "{second:?}");
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(said.contains(&gate.pid().to_string()), "{said}");
+}
+
+/// G12: what is being answered when the end is asked for is answered.
+#[test]
+fn a_request_in_flight_survives_sigterm() {
+    let slow = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = slow.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = slow.accept().unwrap();
+        let mut request = [0; 4096];
+        let _ = stream.read(&mut request).unwrap();
+        std::thread::sleep(Duration::from_millis(700));
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate").unwrap();
+    });
+    let mut gate = Locum::start(&configuration(address, ""));
+    let user = gate.add_proxy_user_of("ann");
+    let mut stream = connect_from(Ipv4Addr::LOCALHOST.into(), gate.address());
+    stream.write_all(format!("GET / HTTP/1.1\r\nHost: app.test\r\n{}\r\n", user.basic()).as_bytes()).unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(gate.terminate(), "an orderly end");
+    let answer = crate::locum::read_answer(&mut stream);
+    assert_eq!((answer.status, answer.body.as_str()), (200, "late"));
+}
+
+/// A started `serve --dev`, killed when dropped.
+struct Dev(std::process::Child);
+
+impl Dev {
+    fn start(state: &Path) -> (Self, Vec<(String, String)>) {
+        let before = std::fs::metadata(state.join("dev.env")).and_then(|data| data.modified()).ok();
+        let child = Command::new(binary())
+            .args(["serve", "--dev", "--listen", "127.0.0.1:0", "--state"])
+            .arg(state)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let dev = Self(child);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let now = std::fs::metadata(state.join("dev.env")).and_then(|data| data.modified()).ok();
+            if now.is_some() && now != before {
+                break;
+            }
+            assert!(Instant::now() < deadline, "dev.env was not written");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let text = std::fs::read_to_string(state.join("dev.env")).unwrap();
+        let pairs = text.lines().filter_map(|line| line.split_once('='));
+        (dev, pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+/// C3: from nothing to an answer, with real curl; a second start works on what is there.
+#[test]
+fn serve_dev_gives_a_gateway_to_try_and_a_second_start_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("dev");
+    let (dev, environment) = Dev::start(&state);
+    let value = |environment: &[(String, String)], name: &str| {
+        environment.iter().find(|(found, _)| found == name).unwrap_or_else(|| panic!("{name} is missing")).1.clone()
+    };
+    let curl = |environment: &[(String, String)], password: &str| {
+        let output = Command::new("curl")
+            .args(["-sS", "--max-time", "20", "-w", "\n%{http_code}", "-u"])
+            .arg(format!("{}:{password}", value(environment, "LOCUM_USERNAME")))
+            .arg(format!("{}/hello?a=b", value(environment, "LOCUM_URL")))
+            .output()
+            .expect("curl is installed");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let pat = value(&environment, "LOCUM_PAT");
+    let answer = curl(&environment, &pat);
+    assert!(answer.ends_with("\n200"), "{answer}");
+    let seen: serde_json::Value = serde_json::from_str(answer.trim_end_matches("200")).unwrap();
+    assert_eq!((seen["method"].as_str(), seen["path"].as_str()), (Some("GET"), Some("/hello")));
+    assert_eq!(seen["headers"]["x-locum-user"], value(&environment, "LOCUM_USERNAME"));
+    assert_eq!(seen["headers"]["x-locum-owner"], value(&environment, "LOCUM_OWNER"));
+    drop(dev);
+
+    let (dev, again) = Dev::start(&state);
+    assert_eq!(value(&again, "LOCUM_PAT"), pat, "the token goes on");
+    assert!(curl(&again, &pat).ends_with("\n200"));
+    for number in 0..5 {
+        assert!(curl(&again, &format!("wrong-{number}")).ends_with("\n401"));
+    }
+    assert!(curl(&again, &pat).ends_with("\n401"), "the fifth wrong attempt shut the account");
+    drop(dev);
+
+    let (_dev, third) = Dev::start(&state);
+    let shown = Command::new(binary())
+        .args(["proxy-user", "show", "--json", &value(&third, "LOCUM_USERNAME")])
+        .env("LOCUM_ADMIN_SOCKET", value(&third, "LOCUM_ADMIN_SOCKET"))
+        .output()
+        .unwrap();
+    let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
+    assert_eq!(shown["state"], "inactive", "a start repairs nothing by itself");
+}
