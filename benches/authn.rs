@@ -5,7 +5,7 @@
 //! thread and on two, because what threads share is what costs.
 
 #[path = "../tests/authn/house.rs"]
-#[expect(dead_code, reason = "the tests' house, of which a bench needs one part")]
+#[expect(dead_code, clippy::unwrap_used, reason = "the tests' house, of which a bench needs one part")]
 mod house;
 
 use std::sync::LazyLock;

@@ -206,11 +206,11 @@ impl Judge {
             let Some(stamp) = Stamp::since(&self.parts.subjects, moment, kept.account.id, owner) else { continue };
             match self.clear_streak(kept, &stamp).await? {
                 Reset::Cleared => {}
-                Reset::Locked => return Ok(self.locked()),
+                Reset::Locked => return Ok(locked()),
                 Reset::Stale => continue,
             }
             if stamp.subject().tripped_in(kept.account.life) {
-                return Ok(self.locked());
+                return Ok(locked());
             }
             if stamp.holds() {
                 after.rehash = self.rehash(presented, kept);
@@ -261,11 +261,6 @@ impl Judge {
             return Ok(Reset::Cleared);
         }
         Ok(self.parts.lockout.succeed(kept.account.id, kept.account.life).await?)
-    }
-
-    fn locked(&self) -> Verdict {
-        metrics::counter!("locum_refusals_total", "reason" => RefusalReason::Locked.slug()).increment(1);
-        Verdict::Refused(RefusalReason::Locked)
     }
 
     /// The one step of the counter, on the account or on a sink; then what the refusal leaves behind.
@@ -328,6 +323,11 @@ impl Judge {
     fn now(&self) -> Timestamp {
         self.parts.clock.now()
     }
+}
+
+fn locked() -> Verdict {
+    metrics::counter!("locum_refusals_total", "reason" => RefusalReason::Locked.slug()).increment(1);
+    Verdict::Refused(RefusalReason::Locked)
 }
 
 /// What is left to do once the answer was given.

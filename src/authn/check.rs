@@ -21,6 +21,7 @@ pub enum Checked {
 
 /// What is known of a token whose secret is right.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each answers a question of its own")]
 pub struct Report {
     pub public_id: PublicId,
     pub service: String,

@@ -178,13 +178,11 @@ impl Shared {
             metrics::counter!("locum_judgements_unavailable_total", "why" => "queue").increment(1);
             return Verdict::Unavailable;
         }
-        match tokio::time::timeout(self.settings.timeout, answered).await {
-            Ok(Ok(verdict)) => verdict,
-            Ok(Err(_)) | Err(_) => {
-                metrics::counter!("locum_judgements_unavailable_total", "why" => "timeout").increment(1);
-                Verdict::Unavailable
-            }
+        if let Ok(Ok(verdict)) = tokio::time::timeout(self.settings.timeout, answered).await {
+            return verdict;
         }
+        metrics::counter!("locum_judgements_unavailable_total", "why" => "timeout").increment(1);
+        Verdict::Unavailable
     }
 }
 

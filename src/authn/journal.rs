@@ -25,11 +25,11 @@ const BATCH: usize = 1024;
 /// failure is being written.
 const WRITTEN: Duration = Duration::from_millis(250);
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const SUMMED: Duration = Duration::from_secs(60);
+const SUMMED: Duration = Duration::from_mins(1);
 /// Sources and reasons that are summed apart; what comes on top is summed together.
 const SUMS: usize = 1024;
 /// How often one token's owner is told of one thing.
-const TOLD_EVERY: Duration = Duration::from_secs(60 * 60);
+const TOLD_EVERY: Duration = Duration::from_hours(1);
 const TOLD_REMEMBERED: usize = 16 * 1024;
 const TRIES: u32 = 5;
 
@@ -105,7 +105,7 @@ impl Writer {
             tokio::select! {
                 note = self.notes.recv(), if room => match note {
                     None => break,
-                    Some(note) => self.take(note),
+                    Some(note) => self.take(&note),
                 },
                 _ = tick.tick() => self.write().await,
                 _ = minute.tick() => self.sum_up(),
@@ -115,8 +115,8 @@ impl Writer {
         self.sum_up();
     }
 
-    fn take(&mut self, note: Note) {
-        match note {
+    fn take(&mut self, note: &Note) {
+        match *note {
             Note::Counted { account, reason, pat, on_record, address } => {
                 let mut action = Action::new(ActionType::AttemptFailed, Actor::Locum)
                     .to(account)
@@ -161,7 +161,7 @@ impl Writer {
         let mut pause = FIRST_PAUSE;
         for attempt in 1..=TRIES {
             match self.store.record(actions.clone()).await {
-                Ok(_) => return,
+                Ok(()) => return,
                 Err(error) => {
                     tracing::warn!(%error, attempt, actions = actions.len(), "counted failures could not be written");
                     tokio::time::sleep(pause).await;

@@ -25,7 +25,6 @@ pub struct Accepts {
 
 /// What the head of a request carries for the accepted schemes.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a box would be an allocation on the way of every request")]
 pub enum Presentation {
     /// Nothing that an accepted scheme claims; an `Authorization` that is there belongs to the app.
     Absent,

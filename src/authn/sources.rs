@@ -95,7 +95,7 @@ impl<C: Clock> fmt::Debug for Sources<C> {
 pub(super) enum Prefix {
     V4([u8; 4]),
     /// The first 64 bits of an IPv6 address.
-    V6([u8; 8]),
+    V6([u16; 4]),
     /// Everything that comes without an address, together.
     Unknown,
 }
@@ -106,8 +106,9 @@ impl Prefix {
             None => Self::Unknown,
             Some(IpAddr::V4(address)) => Self::V4(address.octets()),
             Some(IpAddr::V6(address)) => {
-                let [a, b, c, d, e, f, g, h, ..] = address.octets();
-                Self::V6([a, b, c, d, e, f, g, h])
+                let mut prefix = [0; 4];
+                prefix.copy_from_slice(&address.segments()[..4]);
+                Self::V6(prefix)
             }
         }
     }
@@ -117,9 +118,10 @@ impl fmt::Display for Prefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::V4(octets) => write!(f, "{}", IpAddr::from(*octets)),
-            Self::V6([a, b, c, d, e, g, h, i]) => {
-                let address = IpAddr::from([*a, *b, *c, *d, *e, *g, *h, *i, 0, 0, 0, 0, 0, 0, 0, 0]);
-                write!(f, "{address}/64")
+            Self::V6(prefix) => {
+                let mut segments = [0; 8];
+                segments[..4].copy_from_slice(prefix);
+                write!(f, "{}/64", IpAddr::from(segments))
             }
             Self::Unknown => f.write_str("unknown"),
         }
@@ -180,6 +182,7 @@ mod tests {
         (Sources::on(settings, clock.clone()), clock)
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "as the callers have it")]
     fn address(text: &str) -> Option<IpAddr> {
         Some(text.parse().unwrap())
     }

@@ -86,13 +86,11 @@ impl Shared {
             metrics::counter!("locum_resolutions_unavailable_total", "why" => "queue").increment(1);
             return Resolution::Unavailable;
         }
-        match tokio::time::timeout(self.settings.timeout, answered).await {
-            Ok(Ok(resolution)) => resolution,
-            Ok(Err(_)) | Err(_) => {
-                metrics::counter!("locum_resolutions_unavailable_total", "why" => "timeout").increment(1);
-                Resolution::Unavailable
-            }
+        if let Ok(Ok(resolution)) = tokio::time::timeout(self.settings.timeout, answered).await {
+            return resolution;
         }
+        metrics::counter!("locum_resolutions_unavailable_total", "why" => "timeout").increment(1);
+        Resolution::Unavailable
     }
 }
 

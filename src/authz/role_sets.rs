@@ -133,8 +133,8 @@ fn demand_active(account: &Account, owner: Option<&Account>) -> Result<(), Failu
     if !account.state.is_active() {
         return Err(Failure::Withdrawn(Withdrawn::Inactive));
     }
-    let owned = account.kind.owner().is_some();
-    if owned && !owner.is_some_and(|owner| owner.state.is_active()) {
+    let is_proxy = account.kind.owner().is_some();
+    if is_proxy && !owner.is_some_and(|owner| owner.state.is_active()) {
         return Err(Failure::Withdrawn(Withdrawn::OwnerInactive));
     }
     Ok(())

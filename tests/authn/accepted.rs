@@ -88,7 +88,7 @@ async fn a_token_ends_at_its_instant() {
 async fn a_pending_token_is_refused_never_counted_and_good_when_confirmed() {
     let house = House::open().await;
     let billing = house.proxy("billing", house.person("ann").await).await;
-    let until = START.plus(Duration::from_secs(15 * 60));
+    let until = START.plus(Duration::from_mins(15));
     let token = house.pat_with(billing, |pat| pat.state = PatState::Pending { until }).await;
     let header = basic("billing", token.expose());
     for _ in 0..20 {
@@ -178,9 +178,9 @@ async fn the_last_use_of_a_token_is_written_off_the_path() {
     let billing = house.proxy("billing", house.person("ann").await).await;
     let token = house.pat(billing).await;
     proven(house.ask(&bearer(&token)).await);
-    house.clock.advance(Duration::from_secs(60));
+    house.clock.advance(Duration::from_mins(1));
     assert!(house.recall(&bearer(&token)).is_some());
     let house = house.restarted(Plan::default()).await;
     let used = house.pat_state(token.public_id()).await.last_used_at;
-    assert_eq!(used, Some(START.plus(Duration::from_secs(60))));
+    assert_eq!(used, Some(START.plus(Duration::from_mins(1))));
 }

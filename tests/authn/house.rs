@@ -27,7 +27,7 @@ use tokio::task::JoinHandle;
 
 pub(crate) const HOME: &str = "192.0.2.7";
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
-pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const DAY: Duration = Duration::from_hours(24);
 
 /// How a house is opened.
 #[derive(Clone)]
@@ -101,6 +101,7 @@ impl House {
         (folder, clock)
     }
 
+    #[expect(clippy::similar_names, reason = "the rooms are called so")]
     async fn inside(folder: tempfile::TempDir, clock: Arc<FixedClock>, plan: Plan) -> Self {
         let location = Location::Sqlite(folder.path().join("locum.db"));
         let settings = locum::store::Settings { location, readers: 4, timeout: Duration::from_secs(30), queue: 4096 };
@@ -124,9 +125,9 @@ impl House {
             lockout: lockout.clone(),
             clock: clock.clone(),
         };
-        let (authn, authenticator) = authn::build(settings, parts, &mut random);
-        let (authz, role_sets) = authz::build(authz::Settings::default(), store.clone(), subjects.clone());
-        let running = vec![tokio::spawn(authenticator.run()), tokio::spawn(role_sets.run())];
+        let (authn, answering) = authn::build(settings, parts, &mut random);
+        let (authz, resolver) = authz::build(authz::Settings::default(), store.clone(), subjects.clone());
+        let running = vec![tokio::spawn(answering.run()), tokio::spawn(resolver.run())];
         Self { clock, store, subjects, peppers, lockout, authn, authz, running, folder }
     }
 
@@ -172,7 +173,9 @@ impl House {
         let touched: Vec<AccountId> = changes.iter().map(target_of).collect();
         self.change(kind, about, |writer| Box::pin(async move { writer.apply(&changes, &context).await.map(|_| ()) }))
             .await;
-        touched.into_iter().for_each(|account| self.subjects.narrow(account));
+        for account in touched {
+            self.subjects.narrow(account);
+        }
     }
 
     pub(crate) async fn change<F>(&self, kind: ActionType, about: AccountId, write: F)
@@ -368,6 +371,7 @@ fn carry_out(store: Store, subjects: Subjects, clock: Arc<FixedClock>) -> CarryO
     })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as a request has it")]
 pub(crate) fn address(text: &str) -> Option<IpAddr> {
     Some(text.parse().unwrap())
 }

@@ -1,6 +1,8 @@
 //! Authentication through its public doors, over a real SQLite store: what is accepted, what is
 //! refused and what that leaves behind, what a cache may answer, and what a check says.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod accepted;
 mod bounded;
 mod checked;

@@ -26,7 +26,7 @@ async fn table(house: &House) -> Vec<Row> {
     let mut row = |header: String, reason, every_failure, guesses, told| {
         rows.push(Row { header, reason, every_failure, guesses, told });
     };
-    let expires = START.plus(DAY);
+    let end = START.plus(DAY);
 
     let nonsense = house.proxy("nonsense", ann).await;
     row(basic("nonsense", "x"), RefusalReason::Malformed(Fault::Shape), Some(nonsense), None, None);
@@ -67,13 +67,13 @@ async fn table(house: &House) -> Vec<Row> {
     let stale = Some(ActionType::StaleCredential);
     row(basic("revoked", token.expose()), RefusalReason::Revoked, Some(revoked), None, stale);
     let expired = house.proxy("expired", ann).await;
-    let token = house.pat_with(expired, |pat| pat.expires_at = expires).await;
+    let token = house.pat_with(expired, |pat| pat.expires_at = end).await;
     row(basic("expired", token.expose()), RefusalReason::Expired, Some(expired), None, stale);
     let lapsed = house.proxy("lapsed", ann).await;
-    let token = house.pat_with(lapsed, |pat| pat.state = PatState::Pending { until: expires }).await;
+    let token = house.pat_with(lapsed, |pat| pat.state = PatState::Pending { until: end }).await;
     row(basic("lapsed", token.expose()), RefusalReason::Lapsed, Some(lapsed), None, None);
     let pending = house.proxy("pending", ann).await;
-    let until = expires.plus(DAY);
+    let until = end.plus(DAY);
     let token = house.pat_with(pending, |pat| pat.state = PatState::Pending { until }).await;
     row(basic("pending", token.expose()), RefusalReason::Pending, None, None, None);
 
@@ -87,7 +87,7 @@ async fn table(house: &House) -> Vec<Row> {
     // The cascade would shut the proxy user too (P13); it is checked again where it matters.
     house.apply(ActionType::UserMarkedInactive, vec![Change::Inactivated { account: bob }]).await;
     row(basic("orphan", token.expose()), RefusalReason::OwnerInactive, Some(orphan), None, None);
-    house.clock.set(expires);
+    house.clock.set(end);
     rows
 }
 

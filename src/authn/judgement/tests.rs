@@ -104,10 +104,12 @@ fn found(named: Option<Account>, pat: Option<KeptPat>) -> LookUp {
     LookUp { named, pat }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as a look-up has it")]
 fn billing() -> Option<Account> {
     Some(account(BILLING, "billing"))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as a look-up has it")]
 fn kept_with(change: impl FnOnce(&mut KeptPat)) -> Option<KeptPat> {
     let mut kept = kept();
     change(&mut kept);
@@ -118,6 +120,7 @@ fn revoked() -> PatState {
     PatState::Revoked { at: NOW, by: Actor::Locum, reason: ReasonCode::account_inactivated() }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn rows() -> Vec<Row> {
     use RefusalReason as Reason;
     let right = || basic("billing", token().expose());

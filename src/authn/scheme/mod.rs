@@ -29,7 +29,6 @@ impl Scheme {
 
 /// What one scheme says to one `Authorization`.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a box would be an allocation on the way of every request")]
 pub enum Claim {
     /// The header carries another scheme.
     Absent,
