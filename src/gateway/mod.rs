@@ -8,6 +8,7 @@
 //! hold; a known credential costs no message, no lock that is waited for, and no call to anybody.
 
 mod body;
+mod hangup;
 mod hygiene;
 mod identity_headers;
 mod layer;
@@ -26,6 +27,7 @@ use http::Response;
 use tower::{Service, ServiceBuilder};
 
 pub use body::{Body, BodyError};
+pub use hangup::Hangup;
 pub use identity_headers::{Field, HeaderLine, Piece, Preset};
 pub use settings::{AppSettings, Identity, Problem, Settings, Timeouts};
 pub use visit::{Arrival, Peer};

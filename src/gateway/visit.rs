@@ -7,6 +7,7 @@ use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 
 use super::body::Body;
+use super::hangup::Hangup;
 use super::record::{Decision, Record};
 use super::refusal::{Format, Refusal};
 use crate::clock::Timestamp;
@@ -16,6 +17,7 @@ use crate::clock::Timestamp;
 pub struct Peer {
     address: IpAddr,
     forwarded_for: HeaderValue,
+    hangup: Hangup,
 }
 
 impl Peer {
@@ -25,11 +27,16 @@ impl Peer {
         let text = address.to_string();
         let forwarded_for =
             HeaderValue::from_str(&text).expect("an address is written in digits, letters, dots and colons");
-        Self { address, forwarded_for }
+        Self { address, forwarded_for, hangup: Hangup::default() }
     }
 
     pub const fn address(&self) -> IpAddr {
         self.address
+    }
+
+    /// For whoever serves the connection: when to drop it.
+    pub const fn hangup(&self) -> &Hangup {
+        &self.hangup
     }
 
     /// The address as it stands in `X-Forwarded-For`.

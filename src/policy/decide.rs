@@ -16,6 +16,12 @@ pub struct Principal<'a> {
 }
 
 /// Leave to forward one request.
+///
+/// Nothing but [`decide`] makes one:
+///
+/// ```compile_fail
+/// let permit = locum::policy::Permit { public: true };
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 pub struct Permit {
     public: bool,

@@ -158,7 +158,9 @@ async fn serve_connection<S: Stack>(
         tracing::debug!(%error, "a client's connection was gone before it was served");
         return;
     }
-    let front = Front { peer: Peer::new(peer.ip()), stack: RefCell::new(stack) };
+    let peer = Peer::new(peer.ip());
+    let hangup = peer.hangup().clone();
+    let front = Front { peer, stack: RefCell::new(stack) };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_timeout)
@@ -169,9 +171,14 @@ async fn serve_connection<S: Stack>(
     let served = tokio::select! {
         biased;
         served = connection.as_mut() => served,
+        () = hangup.wait() => return,
         _ = phases.wait_for(|phase| *phase == Phase::Draining) => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            tokio::select! {
+                biased;
+                served = connection.as_mut() => served,
+                () = hangup.wait() => return,
+            }
         }
     };
     if let Err(error) = served {

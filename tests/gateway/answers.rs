@@ -127,3 +127,24 @@ fn a_refused_body_is_never_taken_for_a_request() {
     assert!(matches!(next, None | Some(200)), "{next:?}");
     assert!(upstream.seen().iter().all(|seen| seen.target() == "/app/next"));
 }
+
+/// G3: a client that sends all of its body before it reads is told why it is refused, all the same.
+#[test]
+fn a_client_that_writes_first_still_reads_its_refusal() {
+    let upstream = Upstream::echo();
+    let world = World::before(upstream.address);
+    for (size, framing) in [(200_000, true), (200_000, false), (8_000_000, true)] {
+        for _ in 0..10 {
+            let mut client = world.client();
+            if framing {
+                client.send(format!("PUT /app/x HTTP/1.1\r\nHost: app.test\r\nContent-Length: {size}\r\n\r\n"));
+                client.send(vec![b'x'; size]);
+            } else {
+                client.send("PUT /app/x HTTP/1.1\r\nHost: app.test\r\nTransfer-Encoding: chunked\r\n\r\n");
+                client.send(format!("{size:x}\r\n{}\r\n0\r\n\r\n", "x".repeat(size)));
+            }
+            assert_eq!(client.answer().map(|answer| answer.status), Some(401), "{size} {framing}");
+        }
+    }
+    assert_eq!(upstream.count(), 0);
+}

@@ -173,6 +173,37 @@ fn nothing_is_accepted_after_the_revocation_returned() {
     }
 }
 
+/// R3: a client that does not read cannot keep what was cut: its connection ends, and the app's too.
+#[test]
+fn a_client_that_does_not_read_cannot_keep_what_was_cut() {
+    let ended = Arc::new(AtomicBool::new(false));
+    let seen_end = Arc::clone(&ended);
+    let upstream = Upstream::start(
+        move |_, stream| {
+            let mut sent = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n");
+            while sent.is_ok() {
+                sent = stream.write_all(&[b'x'; 8192]);
+            }
+            seen_end.store(true, Ordering::SeqCst);
+            Some(Next::Close)
+        },
+        |_, _| Next::Close,
+    );
+    let world = World::before(upstream.address);
+    let billing = world.proxy_user("billing", &["user"]);
+    let mut client = Client::connect_with_little_room(world.address);
+    client.send(format!("GET /app/x HTTP/1.1\r\nHost: app.test\r\n{}\r\n", billing.basic()));
+    assert_eq!(client.head().unwrap().status, 200);
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(world.in_flight.len(), 1);
+    world.revoke(&billing);
+    let started = Instant::now();
+    while !(world.in_flight.is_empty() && ended.load(Ordering::SeqCst)) {
+        assert!(started.elapsed() < BOUND, "{} still run", world.in_flight.len());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// What has ended has left the register, whatever the way it ended.
 #[test]
 fn what_has_ended_has_left_the_register() {

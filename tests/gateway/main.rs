@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   rows        tables of requests: what is refused, what arrives, and byte for byte how
+//!   log         what the access log says, and what it never says
 //!   identity    who an app is told of, and what no client can tell it
 //!   answers     what a refused caller is told
 //!   streams     bodies both ways, of any size, and connections used again
@@ -19,6 +20,7 @@ mod client;
 mod cuts;
 mod faults;
 mod identity;
+mod log;
 mod rows;
 mod streams;
 mod world;

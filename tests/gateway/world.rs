@@ -1,20 +1,15 @@
 //! A whole gateway in this process: a real store in a temporary folder, both sides of authentication,
 //! the operations that change it, and the data plane's threads on real sockets.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
-use futures_util::FutureExt as _;
-use http::{HeaderName, Method, Request, Response};
-use hyper::body::Incoming;
+use http::{HeaderName, Method};
 use locum::authn::lockout::{Counts, Lockout, LockoutSettings, OnLoss, StoreCounts};
 use locum::authn::{self, ThrottleSettings};
 use locum::authz;
@@ -23,14 +18,11 @@ use locum::cluster::{InFlight, Subjects};
 use locum::directory::pepper::Peppers;
 use locum::directory::tombstone::TombstoneKey;
 use locum::directory::{AppName, PublicId, ReasonCode, Restrictions, RoleName, Username};
-use locum::gateway::{
-    AppSettings, Arrival, Body, Field, Gateway, HeaderLine, Identity, Parts, Peer, Piece, Preset, Settings, Timeouts,
-};
+use locum::gateway::{AppSettings, Field, Gateway, HeaderLine, Identity, Parts, Piece, Preset, Settings, Timeouts};
 use locum::policy::{AppRoutes, HostName, PathPrefix, Pattern, RouteSettings, Rule};
 use locum::provision::{self, Provision};
-use locum::server::data_plane::{Answer, DataPlane, Limits};
+use locum::server::data_plane::{DataPlane, Limits};
 use locum::store::{Location, Store};
-use tower::Service;
 
 use crate::client::Client;
 
@@ -199,8 +191,10 @@ impl World {
         let gateway = Gateway::new(Settings { apps }, parts).unwrap();
         let listeners = locum::server::listener::bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();
         let address = listeners[0].local_addr().unwrap();
-        let make = move |core| Answering(Rc::new(RefCell::new(gateway.stack(u16::try_from(core).unwrap()))));
-        let plane = DataPlane::start(listeners, &Limits::default(), Duration::from_millis(200), make).unwrap();
+        let plane = DataPlane::start(listeners, &Limits::default(), Duration::from_millis(200), move |core| {
+            gateway.stack(core)
+        })
+        .unwrap();
         let world = Self { address, in_flight, provision, plane: Some(plane), runtime, _folder: folder };
         for role in ["user", "admin"] {
             let role = RoleName::parse(role).unwrap();
@@ -273,29 +267,5 @@ impl Drop for World {
         if let Some(plane) = self.plane.take() {
             plane.drain();
         }
-    }
-}
-
-/// The gateway's stack of one thread.
-struct Answering<S>(Rc<RefCell<S>>);
-
-impl<S> Clone for Answering<S> {
-    fn clone(&self) -> Self {
-        Self(Rc::clone(&self.0))
-    }
-}
-
-impl<S> Answer for Answering<S>
-where
-    S: Service<Arrival, Response = Response<Body>, Error = Infallible> + 'static,
-{
-    type Body = Body;
-
-    fn answer(&self, peer: SocketAddr, request: Request<Incoming>) -> impl Future<Output = Response<Body>> {
-        let answer = self.0.borrow_mut().call(Arrival { peer: Peer::new(peer.ip()), request });
-        answer.map(|answered| match answered {
-            Ok(response) => response,
-            Err(never) => match never {},
-        })
     }
 }

@@ -39,6 +39,9 @@ async fn send(plan: &Plan, upstream: &impl Exchange, permitted: Permitted) -> An
     let format = Format::preferred(request.headers());
     let app = &plan.apps[destination.route.app_index];
     let guard = who.as_ref().map(|who| Arc::clone(&who.guard));
+    if let Some(guard) = &guard {
+        peer.hangup().watch(guard);
+    }
 
     let (mut head, body) = request.into_parts();
     let (body, progress) = if body.is_end_stream() {
