@@ -20,6 +20,7 @@ use locum::history::{Action, ActionType, Actions};
 use locum::store::{Location, Outcome, Settings, Store, StoreError, Writer};
 
 #[path = "../tests/harness/postgres.rs"]
+#[expect(dead_code, unreachable_pub, reason = "shared with the tests, which need more of it")]
 mod postgres;
 
 const CALLERS: [u64; 4] = [1, 8, 64, 256];

@@ -18,14 +18,14 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
 
+use super::append::append;
 use super::connection::{Durability, Purpose, Source};
 use super::error::StoreError;
 use super::job::{Effect, Job, Message};
 use super::session::{Head, Session};
-use super::value::{Value, int};
 use super::writer::Writer;
 use crate::clock::Clock;
-use crate::history::{Action, Entry, canonical};
+use crate::history::Action;
 
 /// How many jobs are committed together at most: what bounds the wait of the first.
 const LARGEST_GROUP: usize = 256;
@@ -148,7 +148,7 @@ impl Committer {
                 durability = Durability::Power;
                 continue;
             }
-            let epoch = append(writer, head, &collected, clock.as_ref()).await?;
+            let epoch = append(writer, head, collected.actions, collected.changed, clock.now()).await?;
             commit(writer).await?;
             self.written.commits.fetch_add(1, Ordering::Relaxed);
             self.written.durable.fetch_add(u64::from(durability == Durability::Power), Ordering::Relaxed);
@@ -187,9 +187,8 @@ impl Committer {
     /// Closes the connection in order; SQLite's log is taken into the database by that.
     async fn end(&mut self) {
         let Some(writer) = self.writer.take() else { return };
-        let closing = tokio::time::timeout(self.timeout, writer.into_session().into_connection().close());
-        if !matches!(closing.await, Ok(Ok(()))) {
-            tracing::warn!("the writing connection did not close in order: what was committed is kept");
+        if let Err(error) = writer.into_session().into_connection().close(self.timeout).await {
+            tracing::warn!(%error, "the writing connection did not close in order: what was committed is kept");
         }
     }
 }
@@ -283,44 +282,6 @@ impl Collected {
         self.each.push(own);
     }
 }
-
-/// Appends the actions to the chain and moves the head; answers with the epoch.
-async fn append(writer: &mut Writer, head: Head, collected: &Collected, clock: &dyn Clock) -> Result<u64, StoreError> {
-    const HEAD: &str = "UPDATE head SET epoch = $1, sequence = $2, hash = $3 WHERE id = 1";
-    let at = clock.now();
-    let (mut sequence, mut hash) = (head.sequence, head.hash);
-    let mut values: Vec<Value> = Vec::with_capacity(collected.actions.len() * COLUMNS);
-    for (action, changed) in &collected.actions {
-        sequence += 1;
-        let bytes = canonical::encode(&Entry { sequence, at, changed: *changed, action: action.clone() });
-        hash = hash.followed_by(sequence, &bytes);
-        values.push(int(sequence));
-        values.push(action.kind.slug().into());
-        values.push(action.actor.to_stored().into());
-        values.push(action.target.as_ref().map(|target| target.as_bytes().as_slice()).into());
-        values.push(Value::Bytes(Some(bytes)));
-        values.push(hash.as_bytes().as_slice().into());
-    }
-    while !values.is_empty() {
-        let (sql, entries) = if values.len() >= 8 * COLUMNS { (EIGHT_ENTRIES, 8) } else { (ONE_ENTRY, 1) };
-        let rest = values.split_off(entries * COLUMNS);
-        writer.execute(sql, std::mem::replace(&mut values, rest)).await?;
-    }
-    let epoch = head.epoch + u64::from(collected.changed);
-    if sequence > head.sequence || collected.changed {
-        writer.execute(HEAD, vec![int(epoch), int(sequence), hash.as_bytes().as_slice().into()]).await?;
-    }
-    Ok(epoch)
-}
-
-const COLUMNS: usize = 6;
-const ONE_ENTRY: &str = "INSERT INTO history (sequence, kind, actor, target, canonical, hash) VALUES \
-    ($1, $2, $3, $4, $5, $6)";
-/// A large group has many entries, and each statement is a trip to the server.
-const EIGHT_ENTRIES: &str = "INSERT INTO history (sequence, kind, actor, target, canonical, hash) VALUES \
-    ($1, $2, $3, $4, $5, $6), ($7, $8, $9, $10, $11, $12), ($13, $14, $15, $16, $17, $18), \
-    ($19, $20, $21, $22, $23, $24), ($25, $26, $27, $28, $29, $30), ($31, $32, $33, $34, $35, $36), \
-    ($37, $38, $39, $40, $41, $42), ($43, $44, $45, $46, $47, $48)";
 
 /// Commits, and makes sure that what was committed can be found again.
 async fn commit(writer: &mut Writer) -> Result<(), StoreError> {

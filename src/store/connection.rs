@@ -3,6 +3,8 @@
 //! Everything above sends a text and three kinds of value. What differs, differs here and in `sqlite`
 //! and `postgres`: how a transaction begins, how durable a commit is, and what an error means.
 
+use std::time::Duration;
+
 use futures_util::future::BoxFuture;
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 
@@ -106,11 +108,15 @@ impl Connection {
         })
     }
 
-    pub(crate) async fn close(self) -> Result<(), sqlx::Error> {
-        match self {
-            Self::Sqlite(connection, _) => connection.close().await,
-            Self::Postgres(connection) => connection.close().await,
-        }
+    /// Closes it in order; whoever does not answer in time is left alone.
+    pub(crate) async fn close(self, timeout: Duration) -> Result<(), sqlx::Error> {
+        let closing = async {
+            match self {
+                Self::Sqlite(connection, _) => connection.close().await,
+                Self::Postgres(connection) => connection.close().await,
+            }
+        };
+        tokio::time::timeout(timeout, closing).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
 }
 
@@ -146,8 +152,6 @@ impl Source {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::store::sqlite::SqliteSource;
 

@@ -46,7 +46,7 @@ pub(crate) async fn migrate(source: &Source, timeout: Duration, now: Timestamp) 
                 node_lock::Guarded::Held { .. } if waited.elapsed() < timeout => {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     if version(&mut session).await? == KNOWN {
-                        return close(session).await;
+                        return close(session, timeout).await;
                     }
                 }
                 node_lock::Guarded::Held { by } => {
@@ -63,7 +63,7 @@ pub(crate) async fn migrate(source: &Source, timeout: Duration, now: Timestamp) 
         session.script("COMMIT").await?;
         guard.give_back().await;
     }
-    close(session).await
+    close(session, timeout).await
 }
 
 async fn connect(source: &Source, timeout: Duration) -> Result<Session, OpenError> {
@@ -76,9 +76,9 @@ async fn connect(source: &Source, timeout: Duration) -> Result<Session, OpenErro
     Ok(Session::new(connection, place, timeout))
 }
 
-async fn close(session: Session) -> Result<(), OpenError> {
+async fn close(session: Session, timeout: Duration) -> Result<(), OpenError> {
     let place = session.place().clone();
-    session.into_connection().close().await.map_err(|error| place.explain(&error).into())
+    session.into_connection().close(timeout).await.map_err(|error| place.explain(&error).into())
 }
 
 /// The version of the schema; 0 when there is none.

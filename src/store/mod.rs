@@ -12,6 +12,7 @@
 //! (H1): the only way to a [`Writer`] is [`Store::change`], whose rule answers with both or with
 //! neither. There is no way to write past the one task that commits.
 
+mod append;
 mod bookkeeping;
 mod committer;
 mod connection;

@@ -62,7 +62,7 @@ impl Readers {
     pub(crate) async fn close(&self) {
         self.places.close();
         while let Some((connection, _)) = self.unpark() {
-            if let Err(error) = connection.close().await {
+            if let Err(error) = connection.close(self.timeout).await {
                 tracing::debug!(%error, "a reading connection did not close in order");
             }
         }

@@ -37,8 +37,10 @@ impl SqliteSource {
         // shorter than the timeout of the query, so that SQLite itself says who is in the way
         let busy = timeout.mul_f32(0.75);
         let source = Self { place, path, busy };
-        source.assert_library_and_file().await?;
-        Ok(source)
+        match tokio::time::timeout(timeout, source.assert_library_and_file()).await {
+            Ok(asserted) => asserted.map(|()| source),
+            Err(_) => Err(StoreError::TimedOut { place: source.place.name(), after: timeout }.into()),
+        }
     }
 
     pub(crate) async fn connect(&self, purpose: Purpose) -> Result<Connection, sqlx::Error> {

@@ -4,6 +4,7 @@
 //! the tests end, then stops the server and removes the folder. The server refuses to run as root, so
 //! as root it runs as the user `postgres`.
 
+use std::ffi::OsStr;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -16,6 +17,12 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 pub const USER: &str = "locum";
 pub const PASSWORD: &str = "s3cr3t+of/the%tests";
+
+/// Starts the server, waits for the end of its own input, stops the server and cleans up.
+const KEEPER: &str = r#"folder=$1; shift
+"$@" > "$folder/log" 2>&1 & server=$!
+cat > /dev/null
+kill -INT $server; wait $server; rm -rf "$folder""#;
 
 /// A running server.
 pub struct Postgres {
@@ -37,6 +44,11 @@ impl Postgres {
 
     /// A server of one's own, with more options of `postgres`.
     pub fn start(options: &[&str]) -> Self {
+        Self::start_behind(&[], options)
+    }
+
+    /// The same behind `wrapper`, a command that runs its arguments.
+    pub fn start_behind(wrapper: &[&OsStr], options: &[&str]) -> Self {
         let bin = bin_folder();
         let folder = tempfile::Builder::new().prefix("locum-postgres-").tempdir().expect("a temporary folder").keep();
         let password_file = folder.join("password");
@@ -58,9 +70,10 @@ impl Postgres {
         server.args(["-c", "unix_socket_directories=", "-c", "shared_buffers=32MB"]).args(options);
         let mut keeper = Command::new("sh")
             .arg("-c")
-            .arg(r#"folder=$1; shift; "$@" > "$folder/log" 2>&1 & server=$!; cat > /dev/null; kill -INT $server; wait $server; rm -rf "$folder""#)
+            .arg(KEEPER)
             .arg("sh")
             .arg(&folder)
+            .args(wrapper)
             .arg(server.get_program())
             .args(server.get_args())
             .current_dir("/")

@@ -1,14 +1,17 @@
 //! A full disk: the change fails clearly, nothing is half done, and with room again it goes on.
 //!
 //! The disk is a small file system in memory, mounted where only one process sees it. That takes root,
-//! or a kernel that lends namespaces to users.
+//! or for SQLite a kernel that lends namespaces to users.
 
 use std::ffi::OsStr;
 use std::path::Path;
 
+use locum::directory::ReasonCode;
+
 use locum::store::{AccountFilter, ChangeError, Location, Store, StoreError};
 
 use crate::child::{Child, say};
+use crate::postgres::Postgres;
 use crate::world::*;
 
 /// Fills the disk and empties it again; the last word is `fine`.
@@ -75,4 +78,52 @@ fn a_full_disk_fails_the_change_and_nothing_else() {
 fn a_disk_that_is_full_from_the_start_is_named() {
     let said = on_a_disk_of("16k", "open");
     assert!(said[0].contains("is full: make room"), "{said:?}");
+}
+
+/// A reason as long as nobody would write one, that does not get shorter by compression.
+async fn add_long_reason(store: &Store, number: u32) -> Changed<()> {
+    let meaning: String = (0..100_000).map(|_| char::from(rand::random_range(b' '..=b'~'))).collect();
+    let code = ReasonCode::parse(&format!("r{number}")).unwrap();
+    write(store, move |writer| Box::pin(async move { writer.insert_reason(&code, &meaning).await })).await
+}
+
+#[test]
+fn a_full_disk_of_a_server_fails_the_change_and_nothing_else() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not shown: only root can give PostgreSQL, which refuses root, a disk of its own");
+        return;
+    }
+    let disk = tempfile::tempdir_in("/tmp").unwrap();
+    let mount = r#"mount -t tmpfs -o size=14m none "$0" && chown postgres "$0" && exec "$@""#;
+    let wrapper = ["unshare", "-m", "sh", "-c", mount].map(OsStr::new);
+    let wrapper: Vec<&OsStr> = wrapper.into_iter().chain([disk.path().as_os_str()]).collect();
+    let server = Postgres::start_behind(&wrapper, &["-c", "fsync=off"]);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let everywhere = Backend::at_url(&server.url("postgres"));
+        everywhere.run_sql(&format!("CREATE TABLESPACE small LOCATION '{}'", disk.path().display())).await;
+        everywhere.run_sql("CREATE DATABASE crowded TABLESPACE small").await;
+        let backend = Backend::at_url(&server.url("crowded"));
+        backend.run_sql("CREATE TABLE ballast AS SELECT repeat('x', 500) AS x FROM generate_series(1, 4000)").await;
+
+        let store = backend.open().await;
+        let mut kept = 0;
+        let error = loop {
+            match add_long_reason(&store, kept).await {
+                Ok(_) => kept += 1,
+                Err(ChangeError::Rule(error) | ChangeError::Store(error)) => break error,
+            }
+        };
+        assert!(matches!(error, StoreError::Full { .. }), "{error}");
+        let seeded = locum::directory::reason::SEEDED.len();
+        let mut reader = store.read().await.unwrap();
+        assert_eq!(reader.reasons().await.unwrap().len(), seeded + kept as usize);
+        assert_eq!(reader.audit().await.unwrap().sequence, u64::from(kept));
+
+        backend.run_sql("DROP TABLE ballast").await;
+        for number in 0..5 {
+            add_long_reason(&store, 1_000 + number).await.unwrap();
+        }
+        assert_eq!(reader.audit().await.unwrap().sequence, u64::from(kept) + 5);
+    });
 }

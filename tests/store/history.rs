@@ -1,5 +1,9 @@
 //! The history: in its order, filtered, and anything done to it found (H2, H3, H5).
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use locum::clock::{Clock, FixedClock};
 use locum::directory::Actor;
 use locum::history::chain::Broken;
 use locum::history::{Action, ActionType};
@@ -105,6 +109,25 @@ claims! {
         assert_eq!(sequences(HistoryFilter { kind: Some(ActionType::UserAdded), ..all() }).await, [2, 1]);
         assert_eq!(sequences(HistoryFilter { limit: 2, ..all() }).await, [4, 3]);
         assert_eq!(sequences(HistoryFilter { before: Some(3), ..all() }).await, [2, 1]);
+    }
+
+    /// H2
+    async fn the_history_is_filtered_by_date(backend: Backend) {
+        let clock = Arc::new(FixedClock::at(NOON));
+        let store = Store::open(&backend.settings(), Arc::clone(&clock) as Arc<dyn Clock>).await.unwrap();
+        let hour = Duration::from_hours(1);
+        for username in ["ann", "bob", "cyd"] {
+            add(&store, &[&person(username)]).await;
+            clock.advance(hour);
+        }
+        let mut reader = store.read().await.unwrap();
+        let mut sequences = async |since, until| -> Vec<u64> {
+            let filter = HistoryFilter { since, until, ..HistoryFilter::default() };
+            reader.history(&filter).await.unwrap().into_iter().map(|entry| entry.sequence).collect()
+        };
+        assert_eq!(sequences(Some(NOON.plus(hour)), None).await, [3, 2]);
+        assert_eq!(sequences(None, Some(NOON.plus(hour))).await, [1]);
+        assert_eq!(sequences(Some(NOON.plus(hour)), Some(NOON.plus(hour * 2))).await, [2]);
     }
 
     /// H3

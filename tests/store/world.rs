@@ -108,6 +108,14 @@ impl Backend {
 }
 
 impl Backend {
+    /// Runs one statement in PostgreSQL.
+    pub async fn run_sql(&self, statement: &str) {
+        let url = self.url.as_ref().expect("only PostgreSQL has a URL");
+        let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    }
+
     /// One text that SQLite answers, on a connection of its own.
     pub async fn sqlite_text(&self, sql: &'static str) -> String {
         let mut connection = SqliteConnectOptions::new().filename(self.path()).connect().await.unwrap();

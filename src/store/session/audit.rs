@@ -16,7 +16,9 @@ use crate::store::value::{Row, int};
 pub enum AuditError {
     #[error(transparent)]
     Broken(#[from] Broken),
-    #[error("entry {0} is filed under another type, actor or account than it says: it would be missing from a list")]
+    #[error(
+        "entry {0} is filed under another instant, type, actor or account than it says: it would be missing from a list"
+    )]
     Misfiled(u64),
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -28,7 +30,7 @@ impl Session {
     /// # Errors
     /// Names the first entry that is missing, changed or misfiled.
     pub async fn audit(&mut self) -> Result<Head, AuditError> {
-        const SQL: &str = "SELECT sequence, kind, actor, target, canonical, hash FROM history \
+        const SQL: &str = "SELECT sequence, recorded_at, kind, actor, target, canonical, hash FROM history \
             WHERE sequence >= $1 AND sequence <= $2 ORDER BY sequence LIMIT 1000";
         // entries that are appended while this reads are not part of the question
         let head = self.head().await?;
@@ -55,6 +57,7 @@ fn filed_as_it_says(row: &Row, bytes: &[u8]) -> Result<bool, StoreError> {
     let Ok(entry) = canonical::decode(bytes) else { return Ok(false) };
     let target = row.optional_array("target")?.map(AccountId::from_bytes);
     Ok(entry.sequence == row.unsigned("sequence")?
+        && entry.at.as_millis() == row.int("recorded_at")?
         && entry.action.kind.slug() == row.text("kind")?
         && entry.action.actor.to_stored() == row.text("actor")?
         && entry.action.target == target)

@@ -1,5 +1,6 @@
 //! Reading the small tables, the head and the history.
 
+use crate::clock::Timestamp;
 use crate::directory::tombstone::Tombstone;
 use crate::directory::{AccountId, Actor, AppName, ReasonCode};
 use crate::history::{ActionType, ChainHash, Entry, Link, canonical};
@@ -34,6 +35,10 @@ pub struct HistoryFilter {
     /// Done by this one.
     pub actor: Option<Actor>,
     pub kind: Option<ActionType>,
+    /// Not before this instant.
+    pub since: Option<Timestamp>,
+    /// Before this instant.
+    pub until: Option<Timestamp>,
     /// Only entries before this sequence number: where the page before ended.
     pub before: Option<u64>,
     pub limit: u32,
@@ -41,7 +46,7 @@ pub struct HistoryFilter {
 
 impl Default for HistoryFilter {
     fn default() -> Self {
-        Self { target: None, actor: None, kind: None, before: None, limit: 100 }
+        Self { target: None, actor: None, kind: None, since: None, until: None, before: None, limit: 100 }
     }
 }
 
@@ -85,13 +90,16 @@ impl Session {
     pub async fn history(&mut self, filter: &HistoryFilter) -> Result<Vec<Entry>, StoreError> {
         const SQL: &str = "SELECT sequence, canonical FROM history \
             WHERE ($1 IS NULL OR target = $1) AND ($2 IS NULL OR actor = $2) AND ($3 IS NULL OR kind = $3) \
-              AND sequence < $4 \
-            ORDER BY sequence DESC LIMIT $5";
+              AND sequence < $4 AND recorded_at >= $5 AND recorded_at < $6 \
+            ORDER BY sequence DESC LIMIT $7";
         let target = filter.target.as_ref().map(|target| target.as_bytes().as_slice());
         let actor = filter.actor.as_ref().map(Actor::to_stored);
         let kind = filter.kind.map(|kind| kind.slug().to_owned());
         let before = int(filter.before.unwrap_or(u64::MAX));
-        let values = vec![target.into(), actor.into(), kind.into(), before, i64::from(filter.limit).into()];
+        let since = filter.since.map_or(i64::MIN, Timestamp::as_millis).into();
+        let until = filter.until.map_or(i64::MAX, Timestamp::as_millis).into();
+        let limit = i64::from(filter.limit).into();
+        let values = vec![target.into(), actor.into(), kind.into(), before, since, until, limit];
         self.rows(SQL, values).await?.iter().map(entry).collect()
     }
 

@@ -109,6 +109,7 @@ CREATE TABLE failures (
 -- history outlives what it speaks of (P12).
 CREATE TABLE history (
     sequence BIGINT NOT NULL PRIMARY KEY,
+    recorded_at BIGINT NOT NULL,
     kind TEXT COLLATE "C" NOT NULL,
     actor TEXT COLLATE "C" NOT NULL,
     target BYTEA,

@@ -109,6 +109,7 @@ CREATE TABLE failures (
 -- history outlives what it speaks of (P12).
 CREATE TABLE history (
     sequence INTEGER NOT NULL PRIMARY KEY,
+    recorded_at INTEGER NOT NULL,
     kind TEXT NOT NULL,
     actor TEXT NOT NULL,
     target BLOB,
