@@ -241,8 +241,6 @@ impl Parts {
     fn shut(&self, trip: Trip) {
         let subject = self.subjects.subject(trip.account);
         self.subjects.trip(&subject, trip.life);
-        tracing::warn!(account = %trip.account, attempts = trip.attempts.len(), "too many failures in a row");
-        metrics::counter!("locum_lockouts_total").increment(1);
         self.send(Errand::Trip(trip));
     }
 
