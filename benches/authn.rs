@@ -7,6 +7,8 @@
 #[path = "../tests/authn/house.rs"]
 #[expect(dead_code, clippy::unwrap_used, reason = "the tests' house, of which a bench needs one part")]
 mod house;
+#[path = "../tests/authn/steps.rs"]
+mod steps;
 
 use std::sync::LazyLock;
 
@@ -17,6 +19,10 @@ use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use locum::authn::{Accepts, Presentation, Presented, Source};
 use locum::directory::{Token, TokenKind};
 use tokio::runtime::Runtime;
+
+/// Counts what each step allocates; the way of a known credential has to show none.
+#[global_allocator]
+static ALLOCATIONS: divan::AllocProfiler = divan::AllocProfiler::system();
 
 const KNOWN: usize = 10_000;
 /// How many of them are made at once, so that they share commits.

@@ -47,6 +47,27 @@ async fn a_success_in_between_starts_the_count_again() {
     assert!(house.is_active(billing).await);
 }
 
+/// L3: no good credential asks the counter for anything while no failure is on record, and once when
+/// there is one.
+#[tokio::test]
+async fn a_good_credential_asks_no_counter_while_nothing_is_on_record() {
+    let house = House::open().await;
+    let billing = house.proxy("billing", house.person("ann").await).await;
+    let good = basic("billing", house.pat(billing).await.expose());
+    for _ in 0..10 {
+        house.subjects.widen(billing);
+        proven(house.ask(&good).await);
+        proven(house.ask(&good).await);
+    }
+    assert_eq!(house.steps.taken(), 0);
+    house.ask(&basic("billing", "nonsense")).await;
+    assert_eq!(house.steps.taken(), 1);
+    for _ in 0..10 {
+        proven(house.ask(&good).await);
+    }
+    assert_eq!(house.steps.taken(), 2);
+}
+
 /// P11, AU-004: the next life begins with none, with its old tokens dead.
 #[tokio::test]
 async fn an_account_that_was_shut_and_made_active_counts_from_none() {

@@ -25,6 +25,8 @@ use locum::history::{Action, ActionType, Actions, Entry};
 use locum::store::{ApplyContext, HistoryFilter, Location, Outcome, Store, StoreError};
 use tokio::task::JoinHandle;
 
+use crate::steps::{Counting, Steps};
+
 pub(crate) const HOME: &str = "192.0.2.7";
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 pub(crate) const DAY: Duration = Duration::from_hours(24);
@@ -67,6 +69,8 @@ pub(crate) struct House {
     pub(crate) lockout: Lockout,
     pub(crate) authn: Authn,
     pub(crate) authz: Authz,
+    /// The steps that the counter was asked for.
+    pub(crate) steps: Steps,
     running: Vec<JoinHandle<()>>,
     folder: tempfile::TempDir,
 }
@@ -108,9 +112,10 @@ impl House {
         let store = Store::open(&settings, clock.clone()).await.unwrap();
         let subjects = Subjects::new();
         let peppers = Arc::new(Peppers::parse(&plan.peppers).unwrap());
+        let steps = Steps::default();
         let lockout = Lockout::new(
             None,
-            Arc::new(StoreCounts::new(&store)),
+            Arc::new(Counting { counts: StoreCounts::new(&store), steps: steps.clone() }),
             subjects.clone(),
             LockoutSettings { threshold: 5, counts: plan.counts, on_loss: OnLoss::Count },
             carry_out(store.clone(), subjects.clone(), clock.clone()),
@@ -128,7 +133,7 @@ impl House {
         let (authn, answering) = authn::build(settings, parts, &mut random);
         let (authz, resolver) = authz::build(authz::Settings::default(), store.clone(), subjects.clone());
         let running = vec![tokio::spawn(answering.run()), tokio::spawn(resolver.run())];
-        Self { clock, store, subjects, peppers, lockout, authn, authz, running, folder }
+        Self { clock, store, subjects, peppers, lockout, authn, authz, steps, running, folder }
     }
 
     pub(crate) fn now(&self) -> Timestamp {

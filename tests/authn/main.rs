@@ -11,3 +11,4 @@ mod fresh;
 mod house;
 mod in_force;
 mod refused;
+mod steps;

@@ -106,8 +106,10 @@ async fn every_row(plan: Plan, charged: fn(&Row) -> Option<AccountId>, tells: bo
     let mut asked = Vec::new();
     for row in table(&house).await {
         let what = row.reason.slug();
+        let before = house.steps.taken();
         let verdict = house.ask(&row.header).await;
         assert_eq!(reason(&verdict), row.reason);
+        assert_eq!(house.steps.taken() - before, 1, "{what}: one step of the counter, whatever it is");
         let named = who(&house, &row.header).await;
         let counted = charged(&row);
         assert_eq!(house.on_record(named).await, u32::from(counted == Some(named)), "{what}");
@@ -162,6 +164,7 @@ async fn what_names_nobody_is_refused_and_charged_to_no_account() {
             assert!(matches!(reason(&house.ask(header).await), RefusalReason::Malformed(_)), "{header}");
         }
     }
+    assert_eq!(house.steps.taken(), 0, "what names nobody ends at its checksum");
     assert_eq!(house.on_record(billing).await, 0);
 }
 
