@@ -114,10 +114,19 @@ pub(super) fn maybe(value: Option<&String>) -> String {
     value.map_or_else(|| "-".to_owned(), Clone::clone)
 }
 
-/// An instant in one cell: to the second, without the letters.
+/// An instant for people: to the second, without the letters.
 pub(super) fn instant(rfc3339: &str) -> String {
-    match rfc3339.split_once('T') {
-        Some((date, time)) if time.len() >= 8 => format!("{date} {}", &time[..8]),
-        _ => rfc3339.to_owned(),
+    cut(rfc3339, "HH:MM:SS".len())
+}
+
+/// An instant in one cell: to the minute.
+pub(super) fn minute(rfc3339: &str) -> String {
+    cut(rfc3339, "HH:MM".len())
+}
+
+fn cut(rfc3339: &str, length: usize) -> String {
+    match rfc3339.split_once('T').map(|(date, time)| (date, time.get(..length))) {
+        Some((date, Some(time))) => format!("{date} {time}"),
+        Some((_, None)) | None => rfc3339.to_owned(),
     }
 }

@@ -72,20 +72,17 @@ impl Model {
 
     /// Gives, or says no where the owner lacks something (P5, P6).
     fn give(&mut self, to: &'static str, wanted: &BTreeSet<&'static str>) -> bool {
-        match Self::owner(to) {
-            Some(owner) => {
-                if !wanted.is_subset(self.held(owner)) {
-                    return false;
-                }
-                self.held(to).extend(Self::with_access(wanted));
+        if let Some(owner) = Self::owner(to) {
+            if !wanted.is_subset(self.held(owner)) {
+                return false;
             }
-            None => {
-                let new: BTreeSet<_> = Self::with_access(wanted).difference(self.held(to)).copied().collect();
-                self.held(to).extend(&new);
-                for proxy in self.proxies(to) {
-                    self.held(proxy).extend(Self::with_access(&new));
-                }
-            }
+            self.held(to).extend(Self::with_access(wanted));
+            return true;
+        }
+        let new: BTreeSet<_> = Self::with_access(wanted).difference(self.held(to)).copied().collect();
+        self.held(to).extend(&new);
+        for proxy in self.proxies(to) {
+            self.held(proxy).extend(Self::with_access(&new));
         }
         true
     }

@@ -2,6 +2,7 @@
 
 use locum::directory::Username;
 use locum::provision::{Refusal, name as names, person, proxy_user};
+use locum::store::AccountFilter;
 
 use crate::world::{claims, name, refused};
 
@@ -85,7 +86,7 @@ claims! {
         assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
         let codes = results.iter().filter_map(|result| result.as_ref().err()).map(Refusal::code);
         assert!(codes.into_iter().all(|code| code == "username_taken" || code == "username_look_alike"));
-        let accounts = world.store().read().await.unwrap().accounts(&Default::default()).await.unwrap();
+        let accounts = world.store().read().await.unwrap().accounts(&AccountFilter::default()).await.unwrap();
         assert_eq!(accounts.iter().map(|account| &account.username).map(Username::folded).collect::<Vec<_>>(), ["ann"]);
     }
 }

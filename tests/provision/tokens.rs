@@ -33,7 +33,7 @@ claims! {
         world.proxy("ann-ci", "ann").await;
         let early = world.pending_pat("ann-ci").await.pat.public_id;
         let late = world.pending_pat("ann-ci").await.pat.public_id;
-        world.clock.set(NOON.plus(Duration::from_mins(15) - Duration::from_millis(1)));
+        world.clock.set(NOON.plus(Duration::from_millis(15 * 60 * 1_000 - 1)));
         pat::confirm(&world.provision, &world.host, early).await.unwrap();
         world.clock.set(NOON.plus(Duration::from_mins(15)));
         let refusal = refused(pat::confirm(&world.provision, &world.host, late).await).unwrap_err();
@@ -55,7 +55,7 @@ claims! {
 
         let short = ask(Some(DAY)).await.unwrap().pat.public_id;
         pat::confirm(&world.provision, &world.host, short).await.unwrap();
-        world.clock.set(NOON.plus(DAY - Duration::from_millis(1)));
+        world.clock.set(NOON.plus(Duration::from_millis(24 * 60 * 60 * 1_000 - 1)));
         assert_eq!(world.standing(short).await, "usable");
         world.clock.set(NOON.plus(DAY));
         assert_eq!(world.standing(short).await, "expired");

@@ -11,7 +11,7 @@ use locum::directory::pepper::Peppers;
 use locum::directory::rights::{Caller, Grade, Right};
 use locum::directory::tombstone::TombstoneKey;
 use locum::directory::{AccountId, AppName, Holding, Permission, PublicId, ReasonCode, RoleName, Username};
-use locum::history::{ActionType, Entry};
+use locum::history::{ActionType, Entry, Value};
 use locum::provision::pat::{Made, Wish};
 use locum::provision::reading::{self, Question, Shown};
 use locum::provision::{
@@ -205,25 +205,19 @@ impl World {
 
 fn in_words(entry: &Entry, names: &reading::Names) -> String {
     let action = &entry.action;
-    let mut words = format!("{} by {}", action.kind.slug(), names.of_actor(&action.actor));
-    if let Some(cause) = &action.cause {
-        words.push_str(&format!(" because {}", names.of_text(cause)));
-    }
-    if let Some(target) = action.target {
-        words.push_str(&format!(" to {}", names.of(target)));
-    }
-    if let Some(object) = &action.object {
-        words.push_str(&format!(" of {object}"));
-    }
-    for detail in &action.details {
-        let side = |value: &Option<locum::history::Value>| match value {
-            None => "-".to_owned(),
-            Some(locum::history::Value::Clear(text)) => names.of_text(text),
-            Some(locum::history::Value::Sealed { .. }) => "sealed".to_owned(),
-        };
-        words.push_str(&format!(", {} {} > {}", detail.field, side(&detail.before), side(&detail.after)));
-    }
-    words
+    let mut words = vec![format!("{} by {}", action.kind.slug(), names.of_actor(&action.actor))];
+    words.extend(action.cause.iter().map(|cause| format!("because {}", names.of_text(cause))));
+    words.extend(action.target.iter().map(|target| format!("to {}", names.of(*target))));
+    words.extend(action.object.iter().map(|object| format!("of {object}")));
+    let side = |value: &Option<Value>| match value {
+        None => "-".to_owned(),
+        Some(Value::Clear(text)) => names.of_text(text),
+        Some(Value::Sealed { .. }) => "sealed".to_owned(),
+    };
+    let details = action.details.iter();
+    let details =
+        details.map(|detail| format!(", {} {} > {}", detail.field, side(&detail.before), side(&detail.after)));
+    words.join(" ") + &details.collect::<String>()
 }
 
 /// The refusal of an operation that must not have met a fault.

@@ -6,7 +6,7 @@ use crate::admin::shape::{AccountPage, AccountSummary, AccountView, NewPerson, N
 use crate::cli::arguments::{PersonCommand, ProxyUserCommand};
 use crate::cli::client::{Client, path, path_with};
 use crate::cli::exit::Failure;
-use crate::cli::output::{Output, fields, instant, list, maybe, table};
+use crate::cli::output::{Output, fields, instant, list, maybe, minute, table};
 
 /// How many accounts are asked for at once.
 const PAGE: &str = "1000";
@@ -26,7 +26,7 @@ pub(in crate::cli) async fn person(client: &Client, command: PersonCommand, outp
             let people = all(client, PEOPLE, None, prefix.as_deref()).await?;
             output.answer(&people, |people| {
                 let row = |person: &AccountSummary| {
-                    vec![person.username.clone(), person.state.clone(), instant(&person.created_at)]
+                    vec![person.username.clone(), person.state.clone(), minute(&person.created_at)]
                 };
                 table(&["USERNAME", "STATE", "ADDED"], people.iter().map(row))
             })
@@ -58,7 +58,7 @@ pub(in crate::cli) async fn proxy_user(
             output.answer(&proxy_users, |proxy_users| {
                 let row = |proxy: &AccountSummary| {
                     let owner = maybe(proxy.owner.as_ref());
-                    vec![proxy.username.clone(), owner, proxy.state.clone(), instant(&proxy.created_at)]
+                    vec![proxy.username.clone(), owner, proxy.state.clone(), minute(&proxy.created_at)]
                 };
                 table(&["USERNAME", "OWNER", "STATE", "ADDED"], proxy_users.iter().map(row))
             })

@@ -7,7 +7,7 @@ use crate::admin::shape::{MadePat, NewPat, PatList, PatView, PresentedToken, Rev
 use crate::cli::arguments::{PatAddArguments, PatCommand};
 use crate::cli::client::{Client, path};
 use crate::cli::exit::Failure;
-use crate::cli::output::{Output, fields, instant, list, print, table};
+use crate::cli::output::{Output, fields, instant, list, minute, print, table};
 
 pub(in crate::cli) async fn pat(client: &Client, command: PatCommand, output: Output) -> Result<(), Failure> {
     match command {
@@ -116,6 +116,6 @@ fn row(pat: &PatView) -> Vec<String> {
         Some(revoked) => format!("{} ({})", pat.state, revoked.reason),
         None => pat.state.clone(),
     };
-    let last_used = pat.last_used_at.as_deref().map_or_else(|| "-".to_owned(), instant);
-    vec![pat.public_id.clone(), pat.service.clone(), state, instant(&pat.expires_at), last_used]
+    let last_used = pat.last_used_at.as_deref().map_or_else(|| "-".to_owned(), minute);
+    vec![pat.public_id.clone(), pat.service.clone(), state, minute(&pat.expires_at), last_used]
 }

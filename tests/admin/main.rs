@@ -1,0 +1,109 @@
+//! The admin API through its public doors: the router, and the Unix socket with a peer at its end.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
+mod api;
+mod document;
+mod refused;
+mod socket;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use http::{HeaderMap, Request, StatusCode, header};
+use http_body_util::BodyExt as _;
+use locum::admin::{self, AdminState, Peer};
+use locum::clock::{FixedClock, Timestamp};
+use locum::cluster::{InFlight, Subjects};
+use locum::directory::AppName;
+use locum::directory::pepper::Peppers;
+use locum::directory::tombstone::TombstoneKey;
+use locum::provision::{Parts, Provision, Settings, app};
+use locum::store::{self, Location, Store};
+use serde_json::Value;
+use tempfile::TempDir;
+use tower::ServiceExt as _;
+
+const NOON: Timestamp = Timestamp::from_millis(1_795_000_000_000);
+/// The user that the API of these tests runs as.
+const OWN_UID: u32 = 998;
+
+/// The admin API over an empty store that knows the app `blog`.
+struct Api {
+    router: Router,
+    clock: Arc<FixedClock>,
+    peer: Option<Peer>,
+    _folder: TempDir,
+}
+
+/// What came back.
+#[derive(Debug)]
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Value,
+}
+
+impl Answer {
+    fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+
+    fn detail(&self) -> &str {
+        self.body["detail"].as_str().unwrap_or_default()
+    }
+}
+
+impl Api {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let location = Location::Sqlite(folder.path().join("locum.db"));
+        let clock = Arc::new(FixedClock::at(NOON));
+        let opened = store::Settings { location, readers: 2, timeout: Duration::from_secs(10), queue: 64 };
+        let provision = Provision::new(Parts {
+            store: Store::open(&opened, clock.clone()).await.unwrap(),
+            subjects: Subjects::new(),
+            in_flight: InFlight::new(),
+            counts: None,
+            peppers: Arc::new(Peppers::parse(&format!("1 {}", "ab".repeat(32))).unwrap()),
+            tombstones: Arc::new(TombstoneKey::parse(&"cd".repeat(32)).unwrap()),
+            clock: clock.clone(),
+            random: Arc::new(|buffer| aws_lc_rs::rand::fill(buffer).unwrap()),
+            settings: Settings::default(),
+        });
+        app::register(&provision, [AppName::parse("blog").unwrap()].into()).await.unwrap();
+        let mut state = AdminState::new(provision);
+        state.own_uid = OWN_UID;
+        let peer = Some(Peer { uid: 0, unix_user: "root".to_owned() });
+        Self { router: admin::router(state), clock, peer, _folder: folder }
+    }
+
+    async fn send(&self, mut request: Request<Body>) -> Answer {
+        if let Some(peer) = &self.peer {
+            request.extensions_mut().insert(peer.clone());
+        }
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
+        Answer { status: head.status, headers: head.headers, body }
+    }
+
+    async fn call(&self, method: &str, path: &str) -> Answer {
+        self.send(Request::builder().method(method).uri(path).body(Body::empty()).unwrap()).await
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Answer {
+        self.post_with(path, body, &[]).await
+    }
+
+    async fn post_with(&self, path: &str, body: Value, headers: &[(&str, &str)]) -> Answer {
+        let mut request = Request::post(path).header(header::CONTENT_TYPE, "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(Body::from(body.to_string())).unwrap()).await
+    }
+}
