@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -12,6 +12,8 @@ use crate::directory::tombstone::TombstoneKey;
 
 /// The longest key file that is read.
 const LONGEST_FILE: u64 = 64 * 1024;
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// What the key files hold.
 #[derive(Debug)]
@@ -55,13 +57,20 @@ fn read_private(path: &Path) -> Result<Zeroizing<String>, SecretsError> {
         _ => SecretsError::Io { path: path.to_owned(), error },
     };
     let file = File::open(path).map_err(fault)?;
-    let mode = file.metadata().map_err(fault)?.permissions().mode() & 0o7777;
-    if mode & 0o077 != 0 {
+    let metadata = file.metadata().map_err(fault)?;
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode & closed_to_others(metadata.uid(), rustix::process::geteuid().as_raw()) != 0 {
         return Err(SecretsError::Open { path: path.to_owned(), mode });
     }
     let mut text = Zeroizing::new(String::new());
     file.take(LONGEST_FILE).read_to_string(&mut text).map_err(fault)?;
     Ok(text)
+}
+
+/// The bits that a key file's mode may not have. What root hands to a service by its group (a credential
+/// of systemd, a mounted secret of a container) may be read by that group, and changed by nobody.
+const fn closed_to_others(owner: u32, reader: u32) -> u32 {
+    if owner == 0 && reader != 0 { 0o037 } else { 0o077 }
 }
 
 /// Makes the key files that do not exist yet, from `random`; says which it made.
@@ -77,8 +86,12 @@ pub fn make_missing(
     let mut key = Zeroizing::new([0_u8; 32]);
     for (path, before) in [(pepper_file, "1 "), (tombstone_key_file, "")] {
         random(key.as_mut_slice());
-        let digits = Zeroizing::new(key.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
-        let text = Zeroizing::new(format!("{before}{}\n", *digits));
+        let digits =
+            key.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(HEX[usize::from(digit)]));
+        let mut text = Zeroizing::new(String::with_capacity(before.len() + 2 * key.len() + 1));
+        text.push_str(before);
+        text.extend(digits);
+        text.push('\n');
         let written = write_new_private(path, text.as_bytes());
         if written.map_err(|error| SecretsError::Io { path: path.to_owned(), error })? {
             made.push(path.to_owned());
@@ -121,6 +134,16 @@ pub fn replace_private(path: &Path, content: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_that_root_hands_over_may_be_read_by_the_group_it_is_handed_to() {
+        let (root, service) = (0, 65_532);
+        assert_eq!(0o440 & closed_to_others(root, service), 0);
+        assert_ne!(0o444 & closed_to_others(root, service), 0);
+        assert_ne!(0o460 & closed_to_others(root, service), 0);
+        assert_ne!(0o440 & closed_to_others(root, root), 0);
+        assert_ne!(0o440 & closed_to_others(service, service), 0);
+    }
 
     #[test]
     fn keys_are_made_once_and_only_their_owner_can_read_them() {
