@@ -22,6 +22,7 @@ impl Timestamp {
     }
 
     /// The instant `duration` later; saturates at the end of representable time.
+    #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         Self(self.0.saturating_add(millis))

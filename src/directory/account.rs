@@ -94,6 +94,7 @@ pub struct Life(pub u64);
 impl Life {
     pub const FIRST: Self = Self(1);
 
+    #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0 + 1)
     }

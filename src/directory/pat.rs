@@ -9,7 +9,7 @@ use super::{AccountId, Actor, AppName, PublicId, ReasonCode};
 use crate::clock::Timestamp;
 
 /// The longest life of a token, whatever is asked for: 365 × 24 hours (T2).
-pub const LONGEST_LIFE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+pub const LONGEST_LIFE: Duration = Duration::from_hours(365 * 24);
 
 /// One token as it is kept: everything but the secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +88,7 @@ pub enum PatRefusal {
 
 fn days(life: Duration) -> String {
     let hours = life.as_secs() / 3600;
-    if hours % 24 == 0 { format!("{} days", hours / 24) } else { format!("{hours} hours") }
+    if hours.is_multiple_of(24) { format!("{} days", hours / 24) } else { format!("{hours} hours") }
 }
 
 impl Pat {
@@ -143,7 +143,7 @@ pub fn life(asked: Option<Duration>, operators_ceiling: Duration) -> Result<Dura
     match asked {
         None => Ok(longest),
         Some(asked) if asked > longest => Err(PatRefusal::TooLong { asked, longest }),
-        Some(asked) if asked < Duration::from_secs(60) => Err(PatRefusal::TooShort),
+        Some(asked) if asked < Duration::from_mins(1) => Err(PatRefusal::TooShort),
         Some(asked) => Ok(asked),
     }
 }

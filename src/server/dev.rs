@@ -82,6 +82,9 @@ impl StateFolder {
     }
 
     /// The token of an earlier start, if the file still has one.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read.
     pub fn earlier_token(&self) -> io::Result<Option<zeroize::Zeroizing<String>>> {
         let text = match std::fs::read(self.environment_file()) {
             Ok(bytes) => zeroize::Zeroizing::new(bytes),

@@ -59,6 +59,7 @@ impl House {
     ///
     /// # Errors
     /// Each says what is wrong and what would be right.
+    #[expect(clippy::similar_names, reason = "the two rooms are called so")]
     pub async fn open(settings: &Settings, holder: &str, clock: Arc<dyn Clock>) -> Result<Self, HouseError> {
         let secrets = secrets::read(&settings.secrets.pepper_file, &settings.secrets.tombstone_key_file)?;
         let (peppers, tombstones) = (Arc::new(secrets.peppers), Arc::new(secrets.tombstones));

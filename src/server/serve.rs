@@ -59,7 +59,7 @@ pub enum ServeError {
 }
 
 impl ServeError {
-    fn gateway(problems: Vec<gateway::Problem>) -> Self {
+    fn gateway(problems: &[gateway::Problem]) -> Self {
         Self::Gateway(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
     }
 }
@@ -104,7 +104,7 @@ async fn run(Serve { mut settings, dev }: Serve) -> Result<(), ServeError> {
         clock: Arc::clone(&clock),
         run: u32::from_ne_bytes(run),
     };
-    let gateway = Gateway::new(settings.gateway(), parts).map_err(ServeError::gateway)?;
+    let gateway = Gateway::new(settings.gateway(), parts).map_err(|problems| ServeError::gateway(&problems))?;
     let shutdown_timeout = settings.server.shutdown_timeout;
     let data_plane =
         DataPlane::start(listeners, &Limits::default(), shutdown_timeout, move |core| gateway.stack(core))?;
