@@ -93,7 +93,11 @@ impl Authenticator {
                     });
                 }
                 Some(done) = under_way.join_next() => report(done),
-                _ = uses.tick() => judge.write_uses().await,
+                _ = uses.tick() => {
+                    // Beside the questions, which do not wait for a store that is slow to write.
+                    let judge = Arc::clone(&judge);
+                    under_way.spawn(async move { judge.write_uses().await });
+                }
             }
         }
         while let Some(done) = under_way.join_next().await {

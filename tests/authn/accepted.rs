@@ -146,7 +146,7 @@ async fn a_missing_pepper_is_nobodys_attempt() {
     assert!(house.is_active(billing).await);
 }
 
-/// PT-003: a token that is used moves to the newest pepper, and needs the old one no more.
+/// T5, PT-003: a token that is used moves to the newest pepper, and needs the old one no more.
 #[tokio::test]
 async fn a_used_token_moves_to_the_newest_pepper() {
     let house = House::open().await;
