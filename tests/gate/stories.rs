@@ -254,6 +254,9 @@ fn a_permission_put_into_a_role_opens_the_route_for_its_holders() {
     assert_eq!(gate.get("files.test", "/", &user.basic()).status, 200);
     gate.run_cli(&["role", "set", "files/guest", "--permission", "files:list"]);
     assert_eq!(gate.get("files.test", "/", &user.basic()).status, 403);
+    gate.run_cli(&["role", "set", "files/guest", "--empty"]);
+    let role = gate.json_cli(&["role", "show", "files/guest"]);
+    assert_eq!(role["permissions"], serde_json::json!([]), "emptied on purpose");
 }
 
 /// P12: the name of a deleted account is nobody's again, until the host shell releases it.

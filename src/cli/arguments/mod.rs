@@ -132,6 +132,7 @@ mod tests {
             "reason add moved_away The-service-moved",
             "role add reports --permission general:read",
             "role set reports --permission general:read --permission blog:write",
+            "role set reports --empty",
             "role grant ann reports",
             "role remove ann reports",
             "role copy --from ann --to bob",
@@ -147,6 +148,15 @@ mod tests {
         ] {
             let words = std::iter::once("locum").chain(line.split(' '));
             assert!(Arguments::try_parse_from(words).is_ok(), "{line}");
+        }
+    }
+
+    /// R6: a role is emptied on purpose only.
+    #[test]
+    fn a_role_is_emptied_only_by_saying_so() {
+        for line in ["role set reports", "role set reports --empty --permission general:read"] {
+            let words = std::iter::once("locum").chain(line.split(' '));
+            assert_eq!(Arguments::try_parse_from(words).unwrap_err().exit_code(), 2, "{line}");
         }
     }
 
