@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -33,6 +33,8 @@ mod wire;
 const PREFIX: &str = "locum:failures:";
 /// Stands as long as Redis remembers what was last joined into it.
 const SEEDED: &str = "locum:failures-seeded";
+/// How long the search for a new connection may take.
+const SEARCH: Duration = Duration::from_secs(3);
 /// Says that the distance between the clocks is not known.
 const UNKNOWN: i64 = i64::MIN;
 
@@ -67,6 +69,8 @@ struct Inner {
     client: Client,
     timeout: Duration,
     connection: ArcSwap<ConnectionManager>,
+    /// A new connection is being sought.
+    seeking: AtomicBool,
     breaker: Breaker,
     /// The zero of our monotonic clock.
     origin: Instant,
@@ -87,11 +91,13 @@ impl RedisCounts {
     pub fn open(settings: &RedisSettings) -> Result<Self, RedisUrlError> {
         let refuse = |error: RedisError| RedisUrlError(error.category().to_owned());
         let client = Client::open(settings.url.expose_secret()).map_err(refuse)?;
-        let connection = lazy_connection(&client, settings.timeout).map_err(refuse)?;
+        let connection =
+            ConnectionManager::new_lazy_with_config(client.clone(), config(settings.timeout)).map_err(refuse)?;
         Ok(Self(Arc::new(Inner {
             client,
             timeout: settings.timeout,
             connection: ArcSwap::from_pointee(connection),
+            seeking: AtomicBool::new(false),
             breaker: Breaker::default(),
             origin: Instant::now(),
             offset_ms: AtomicI64::new(UNKNOWN),
@@ -102,8 +108,9 @@ impl RedisCounts {
         })))
     }
 
-    /// Asks whether Redis is there and what it still knows; closes the breaker when it is, and starts
-    /// a new connection when it is not (the old one may hang for as long as TCP is patient).
+    /// Asks whether Redis is there and what it still knows; closes the breaker when it is. When it is
+    /// not, a new connection is sought beside the old one, which may hang for as long as TCP is
+    /// patient.
     ///
     /// # Errors
     /// When Redis does not answer in time.
@@ -111,7 +118,7 @@ impl RedisCounts {
         let found = self.budgeted(self.ask_probe()).await;
         match &found {
             Ok(_) => self.0.breaker.succeeded(),
-            Err(_) => self.reconnect(),
+            Err(_) => self.seek_connection(),
         }
         found
     }
@@ -208,11 +215,20 @@ impl RedisCounts {
         ConnectionManager::clone(&self.0.connection.load())
     }
 
-    fn reconnect(&self) {
-        // A client that opened once opens again; if not, the old connection is as good as any.
-        if let Ok(connection) = lazy_connection(&self.0.client, self.0.timeout) {
-            self.0.connection.store(Arc::new(connection));
+    /// Looks for a new connection, one search at a time; it takes the place of the old one once it
+    /// stands. It has more time than a step, or a Redis behind a slow handshake would never be met.
+    fn seek_connection(&self) {
+        if self.0.seeking.swap(true, Ordering::AcqRel) {
+            return;
         }
+        let inner = Arc::clone(&self.0);
+        tokio::spawn(async move {
+            let connecting = ConnectionManager::new_with_config(inner.client.clone(), config(inner.timeout));
+            if let Ok(Ok(connection)) = tokio::time::timeout(SEARCH, connecting).await {
+                inner.connection.store(Arc::new(connection));
+            }
+            inner.seeking.store(false, Ordering::Release);
+        });
     }
 
     fn now_ms(&self) -> u64 {
@@ -319,12 +335,11 @@ impl fmt::Debug for RedisCounts {
     }
 }
 
-fn lazy_connection(client: &Client, timeout: Duration) -> RedisResult<ConnectionManager> {
-    let config = ConnectionManagerConfig::new()
+fn config(timeout: Duration) -> ConnectionManagerConfig {
+    ConnectionManagerConfig::new()
         .set_number_of_retries(1)
         .set_response_timeout(Some(timeout))
-        .set_connection_timeout(Some(timeout.max(Duration::from_secs(1))));
-    ConnectionManager::new_lazy_with_config(client.clone(), config)
+        .set_connection_timeout(Some(SEARCH / 2))
 }
 
 /// The braces keep an account's key in one slot of a Redis Cluster, whatever joins it there later.

@@ -12,7 +12,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::directory::{AccountId, Life};
@@ -167,6 +167,9 @@ impl Shard {
         }
         // Handles are only made under this lock, so a count of one means: nobody but the map.
         self.blocks.retain(|_, subject| Arc::strong_count(subject) > 1 || subject.remembers());
+        // Whoever let go of a dropped block may have bumped it first; what it drew from the clock of
+        // changes is seen from here on, so that the block made next is not younger than the bump.
+        fence(Ordering::Acquire);
         self.sweep_at = FIRST_SWEEP.max(self.blocks.len() * 2);
     }
 }

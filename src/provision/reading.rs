@@ -280,7 +280,8 @@ pub async fn history(
             Some(text) => Some(Actor::Account(account_or_id(&mut reader, text).await?)),
         };
         let Question { kind, before, limit, .. } = question;
-        let entries = reader.history(&HistoryFilter { target, actor, kind, before, limit, ..HistoryFilter::default() }).await?;
+        let entries =
+            reader.history(&HistoryFilter { target, actor, kind, before, limit, ..HistoryFilter::default() }).await?;
         let mut names = Names::default();
         for entry in &entries {
             let action = &entry.action;

@@ -134,3 +134,27 @@ async fn nothing_shows_the_password() {
     let error = RedisCounts::open(&wrong).unwrap_err();
     assert!(!format!("{error:?} {error}").contains("hunter2"), "{error}");
 }
+
+/// `rediss://` is understood, and a server that speaks no TLS is an error like another.
+#[tokio::test]
+async fn a_redis_without_tls_is_refused_where_tls_is_asked_for() {
+    let server = Redis::start();
+    let url = server.url().replacen("redis://", "rediss://", 1);
+    let counts = RedisCounts::open(&RedisSettings { url: url.into(), timeout: BUDGET }).unwrap();
+    assert!(fail(&counts, 1).await.is_err());
+    assert!(counts.probe().await.is_err());
+}
+
+/// L7: a replica that takes no writes does not count, and is told apart from one that does.
+#[tokio::test]
+async fn a_redis_that_takes_no_writes_does_not_count() {
+    let server = Redis::start();
+    let counts = impatient(&server);
+    answers(&counts).await;
+    server.ask("REPLICAOF 127.0.0.1 1");
+    assert!(matches!(fail(&counts, 1).await, Err(Unavailable::Failed(_))));
+    assert_eq!(fail(&counts, 2).await, Err(Unavailable::Broken));
+    server.ask("REPLICAOF NO ONE");
+    answers(&counts).await;
+    assert_eq!(fail(&counts, 3).await, Ok(Counted::Counted(1)));
+}

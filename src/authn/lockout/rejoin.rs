@@ -18,6 +18,8 @@ use crate::directory::{AccountId, Life};
 
 /// How often a Redis that is lost is asked whether it is back.
 const LOST_PAUSE: Duration = Duration::from_millis(250);
+/// How often at least, when it answers and the books cannot be joined.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How often a Redis that counts is asked whether it still knows what it knew.
 const UP_PAUSE: Duration = Duration::from_secs(1);
 /// How many accounts may be left for the round behind the shut gate.
@@ -26,11 +28,12 @@ const MOST_ROUNDS: usize = 8;
 
 /// Watches for as long as the lockout lives.
 pub(super) async fn run(parts: Arc<Parts>) {
+    let mut lost_pause = LOST_PAUSE;
     loop {
-        let pause = if parts.books.is_lost() { LOST_PAUSE } else { UP_PAUSE };
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(if parts.books.is_lost() { lost_pause } else { UP_PAUSE }).await;
         if let Some(redis) = parts.books.redis() {
-            parts.look_after(redis).await;
+            let joinable = parts.look_after(redis).await;
+            lost_pause = if joinable { LOST_PAUSE } else { LONGEST_PAUSE.min(lost_pause * 2) };
         }
         if parts.unfinished.take_lost_sight()
             && let Err(error) = parts.find_trips().await
@@ -82,12 +85,16 @@ impl Parts {
         Ok(loaded)
     }
 
-    /// Asks after Redis, and joins the books where that is due.
-    async fn look_after(&self, redis: &RedisCounts) {
+    /// Asks after Redis, and joins the books where that is due. False when Redis answers and they
+    /// cannot be joined.
+    async fn look_after(&self, redis: &RedisCounts) -> bool {
         let _alone = self.books.join_alone().await;
         let probe = match redis.probe().await {
             Ok(probe) => probe,
-            Err(error) => return self.books.lose(&error),
+            Err(error) => {
+                self.books.lose(&error);
+                return true;
+            }
         };
         let risky = probe.eviction.filter(|policy| policy != "noeviction");
         if risky.is_some() && self.books.eviction() != risky {
@@ -99,15 +106,17 @@ impl Parts {
         }
         if self.books.is_lost() {
             if let Err(error) = self.rejoin(redis).await {
-                self.books.lose(&error);
                 tracing::warn!(%error, "Redis answers, and the failure counts could not be joined yet");
+                return false;
             }
         } else if self.books.take_copies_missing()
             && let Err(error) = self.copy_again(redis).await
         {
             tracing::warn!(%error, "the store's copy of the failure counts is behind");
             self.books.note_copies_missing();
+            return false;
         }
+        true
     }
 
     /// Joins the books and lets Redis count. While this goes on, the store counts; what it counts is
