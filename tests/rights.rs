@@ -97,7 +97,7 @@ fn printed() -> String {
         writeln!(table, "{:>2}  {name}", number + 1).expect("a string takes everything");
     }
     let width = operations.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    let numbers: String = (1..=callers.len()).map(|number| format!("{number:>3}")).collect();
+    let numbers = (1..=callers.len()).map(|number| format!("{number:>3}")).collect::<Vec<_>>().concat();
     writeln!(table, "\n{:width$} {numbers}", "").expect("a string takes everything");
     for (name, operation) in &operations {
         let cells: String =
