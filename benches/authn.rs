@@ -8,6 +8,7 @@
 #[expect(dead_code, clippy::unwrap_used, reason = "the tests' house, of which a bench needs one part")]
 mod house;
 #[path = "../tests/authn/steps.rs"]
+#[expect(dead_code, reason = "a bench measures time, and leaves the counting of steps to the tests")]
 mod steps;
 
 use std::sync::LazyLock;

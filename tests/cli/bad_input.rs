@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::{Installation, command, into_ran};
 
 /// P2, P12, R6 and the rest of the list: the message, the rule, the trace.
+#[expect(clippy::too_many_lines, reason = "a table")]
 #[test]
 fn what_a_rule_refuses_is_said_in_words() {
     let at = Installation::with_household();

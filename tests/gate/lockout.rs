@@ -14,8 +14,8 @@ use tokio::sync::Barrier;
 
 /// A source address for each attempt, so that the throttle of sources stays out of the picture.
 fn source(number: usize) -> IpAddr {
-    let number = u16::try_from(number % 60_000).expect("below 60,000");
-    Ipv4Addr::new(127, 1, (number / 250) as u8, (number % 250 + 1) as u8).into()
+    let part = |number: usize| u8::try_from(number).expect("below 251");
+    Ipv4Addr::new(127, 1, part(number / 250 % 240), part(number % 250 + 1)).into()
 }
 
 fn with_redis(redis: &Redis) -> String {

@@ -142,12 +142,15 @@ fn endless_app() -> SocketAddr {
     address
 }
 
+/// Withdraws something from the person named and the token with that public id.
+type Withdraw<'a> = &'a dyn Fn(&str, &str);
+
 /// R2, R3: whatever withdraws access also cuts what is running.
 #[test]
 fn a_running_stream_is_cut_when_access_is_withdrawn() {
     let gate = Locum::start(&configuration(endless_app(), ""));
     gate.run_cli(&["role", "add", "admin"]);
-    let withdrawals: [(&str, &dyn Fn(&str, &str)); 5] = [
+    let withdrawals: [(&str, Withdraw<'_>); 5] = [
         ("pat revoke", &|_, pat| drop(gate.run_cli(&["pat", "revoke", pat, "--reason", "other"]))),
         ("proxy-user inactivate", &|name, _| drop(gate.run_cli(&["proxy-user", "inactivate", &format!("{name}-ci")]))),
         ("person inactivate", &|name, _| drop(gate.run_cli(&["person", "inactivate", name]))),
@@ -398,7 +401,7 @@ impl Dev {
             .spawn()
             .unwrap();
         let dev = Self(child);
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         loop {
             let now = std::fs::metadata(state.join("dev.env")).and_then(|data| data.modified()).ok();
             if now.is_some() && now != before {
@@ -407,7 +410,7 @@ impl Dev {
             assert!(Instant::now() < deadline, "dev.env was not written");
             std::thread::sleep(Duration::from_millis(20));
         }
-        let text = std::fs::read_to_string(state.join("dev.env")).unwrap();
+        let text = String::from_utf8(std::fs::read(state.join("dev.env")).unwrap()).unwrap();
         let pairs = text.lines().filter_map(|line| line.split_once('='));
         (dev, pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }

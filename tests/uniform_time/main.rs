@@ -44,7 +44,7 @@ impl Class {
 
 /// How many answers of each class: six hundred in the test run, ten thousand in the long one.
 fn samples() -> usize {
-    let scale = std::env::var("LOCUM_TEST_SCALE").ok().and_then(|scale| scale.parse().ok()).unwrap_or(1);
+    let scale = std::env::var_os("LOCUM_TEST_SCALE").and_then(|scale| scale.to_str()?.parse().ok()).unwrap_or(1);
     (600 * scale).min(10_000)
 }
 
