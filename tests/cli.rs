@@ -145,6 +145,32 @@ fn command(arguments: &[&str], folder: &Path) -> Command {
     command
 }
 
+/// Runs a line at a terminal of its own (`script` of util-linux), typing `typed` once it asks.
+fn at_a_terminal(line: &str, typed: &str, folder: &Path) -> String {
+    use std::io::{Read as _, Write as _};
+    use std::process::Stdio;
+    let mut child = std::process::Command::new("script")
+        .args(["--quiet", "--return", "--command", line, "/dev/null"])
+        .current_dir(folder)
+        .env_remove("LOCUM_ADMIN_SOCKET")
+        .env("TERM", "xterm")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut said = Vec::new();
+    let mut byte = [0];
+    while stdout.read(&mut byte).unwrap() == 1 {
+        said.push(byte[0]);
+        if said.ends_with(b"Have you copied") {
+            stdin.write_all(typed.as_bytes()).unwrap();
+        }
+    }
+    child.wait().unwrap();
+    String::from_utf8_lossy(&said).into_owned()
+}
+
 fn into_ran(output: std::process::Output) -> Ran {
     Ran {
         code: output.status.code().unwrap_or(-1),

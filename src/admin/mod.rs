@@ -126,14 +126,13 @@ fn table() -> OpenApiRouter<AdminState> {
 /// allowed, every path is refused.
 pub fn router(state: AdminState) -> Router {
     let (routes, document) = table().split_for_parts();
-    let own_uid = state.own_uid;
     routes
         .route("/metrics", axum::routing::get(render_metrics))
         .route("/v1/openapi.json", axum::routing::get(async move || Json(document.clone())))
         .fallback(async || Problem::no_such_route())
         .method_not_allowed_fallback(async || Problem::no_such_method())
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
-        .layer(from_fn_with_state(own_uid, peer::admit))
+        .layer(from_fn_with_state(state.clone(), peer::admit))
         .layer(from_fn(guard::never_stored))
         .with_state(state)
 }

@@ -7,7 +7,9 @@
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use http::HeaderValue;
 
+use super::AdminState;
 use super::extract::Asked;
 use super::problem::Problem;
 use crate::provision;
@@ -30,16 +32,22 @@ impl Peer {
     }
 }
 
-/// Refuses whoever is not known to be allowed; says to the handlers who asks.
-pub(super) async fn admit(State(own_uid): State<u32>, mut request: Request, next: Next) -> Response {
-    let Some(peer) = request.extensions().get::<Peer>().filter(|peer| peer.is_allowed(own_uid)) else {
+/// Refuses whoever is not known to be allowed; says to the handlers who asks, under which request id.
+pub(super) async fn admit(State(state): State<AdminState>, mut request: Request, next: Next) -> Response {
+    let Some(peer) = request.extensions().get::<Peer>().filter(|peer| peer.is_allowed(state.own_uid)) else {
         tracing::warn!("a peer that may not use the admin socket was refused");
         return Problem::peer_not_allowed().into_response();
     };
     let mut asked = provision::Request::from_host(peer.unix_user.clone());
-    asked.request_id = request_id(&request);
+    let id = request_id(&request).unwrap_or_else(|| state.provision.new_request_id());
+    let shown = HeaderValue::from_str(&id);
+    asked.request_id = Some(id);
     request.extensions_mut().insert(Asked(asked));
-    next.run(request).await
+    let mut response = next.run(request).await;
+    if let Ok(id) = shown {
+        response.headers_mut().insert("x-request-id", id);
+    }
+    response
 }
 
 fn request_id(request: &Request) -> Option<String> {

@@ -2,8 +2,10 @@
 //! this process (decision: the host socket speaks the admin API, and so does a command line alone).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
+use tokio::time::Instant;
 
 use super::exit::Failure;
 use crate::admin::{self, AdminState, Peer, peer};
@@ -11,8 +13,17 @@ use crate::clock::{Clock, SystemClock};
 use crate::cluster::{InFlight, Subjects};
 use crate::config::Settings;
 use crate::provision::{self, Parts, Provision};
-use crate::server::secrets;
+use crate::server::{house, secrets};
 use crate::store::{LockError, NodeLock, Store};
+
+/// How a command names itself in the lock.
+const COMMAND: &str = "a `locum` command";
+/// How a gateway names itself there.
+const GATEWAY: &str = "locum serve";
+/// How long another command is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a command waits before it tries the lock again.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// A store that this process alone has, with the router on it.
 pub(super) struct InProcess {
@@ -31,8 +42,8 @@ impl InProcess {
         let store = open_store(settings, Arc::clone(&clock)).await?;
         let uid = rustix::process::getuid().as_raw();
         let peer = Peer { uid, unix_user: peer::unix_user(uid).await };
-        let holder = format!("a `locum` command of {}, process {}", peer.unix_user, std::process::id());
-        let lock = match NodeLock::take(&store, &holder).await {
+        let holder = format!("{COMMAND} of {}, process {}", peer.unix_user, std::process::id());
+        let lock = match take_lock(&store, &holder).await {
             Ok(lock) => lock,
             Err(error) => {
                 store.close().await;
@@ -47,7 +58,7 @@ impl InProcess {
             peppers: Arc::new(secrets.peppers),
             tombstones: Arc::new(secrets.tombstones),
             clock,
-            random: Arc::new(fill_random),
+            random: Arc::new(house::random),
             settings: settings.provision(),
         });
         let configured = settings.apps.iter().map(|app| app.name().clone()).collect();
@@ -64,6 +75,20 @@ impl InProcess {
     }
 }
 
+/// Takes the node's lock. Another command is waited for, and so is who has not yet said its name: that is
+/// over in a moment. A gateway is not waited for.
+async fn take_lock(store: &Store, holder: &str) -> Result<NodeLock, LockError> {
+    let started = Instant::now();
+    loop {
+        match NodeLock::take(store, holder).await {
+            Err(LockError::Held { by }) if !by.starts_with(GATEWAY) && started.elapsed() < PATIENCE => {
+                tokio::time::sleep(PAUSE).await;
+            }
+            taken => return taken,
+        }
+    }
+}
+
 /// Opens the store that a configuration names.
 pub(super) async fn open_store(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Store, Failure> {
     Store::open(&settings.store(), clock).await.map_err(Failure::failed)
@@ -77,9 +102,4 @@ fn refused(settings: &Settings, error: &LockError) -> Failure {
         ),
         LockError::Store(error) => error.to_string(),
     })
-}
-
-/// Random bytes of the operating system.
-pub(super) fn fill_random(buffer: &mut [u8]) {
-    aws_lc_rs::rand::fill(buffer).expect("aws-lc ends the process itself where the system has no randomness");
 }

@@ -176,12 +176,10 @@ impl Ledger {
         for (account, changes) in &self.accounts {
             for change in changes {
                 match change {
-                    Change::Added { .. } | Change::Given { .. } => effects.widened.insert(*account),
-                    Change::Taken { .. } | Change::Inactivated { .. } => effects.narrowed.insert(*account),
-                    Change::Activated { .. } => {
-                        effects.forgotten.insert(*account);
+                    Change::Added { .. } | Change::Given { .. } | Change::Activated { .. } => {
                         effects.widened.insert(*account)
                     }
+                    Change::Taken { .. } | Change::Inactivated { .. } => effects.narrowed.insert(*account),
                     Change::Deleted { .. } => {
                         effects.forgotten.insert(*account);
                         effects.narrowed.insert(*account)

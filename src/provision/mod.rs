@@ -77,8 +77,7 @@ pub struct Parts {
     pub store: Store,
     pub subjects: Subjects,
     pub in_flight: InFlight,
-    /// Where failures are counted outside of the store, if anywhere: told to forget who was deleted
-    /// or made active.
+    /// Where failures are counted outside of the store, if anywhere: told to forget who was deleted.
     pub counts: Option<Arc<dyn FailureCounts>>,
     pub peppers: Arc<Peppers>,
     pub tombstones: Arc<TombstoneKey>,
@@ -112,6 +111,15 @@ impl Provision {
 
     pub fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    /// A new id for a request that came without one, so that all actions of one request can be found
+    /// together (H3). UUID version 7.
+    pub fn new_request_id(&self) -> String {
+        let mut random = [0; 10];
+        (self.0.random)(&mut random);
+        let millis = u64::try_from(self.0.clock.now().as_millis()).unwrap_or(0);
+        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().to_string()
     }
 }
 

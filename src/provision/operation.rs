@@ -52,7 +52,9 @@ pub(super) struct Effects {
     pub(super) widened: BTreeSet<AccountId>,
     /// Tokens that ended by themselves, with the accounts that they belong to.
     pub(super) ended_pats: Vec<(AccountId, PublicId)>,
-    /// Accounts whose failures are to be forgotten (P11, P12).
+    /// Accounts that are gone, and whose failures are to be forgotten (P12). Purposefully not those that
+    /// were made active: a new life counts from zero by itself (P11), and forgetting would race with its
+    /// first failures.
     pub(super) forgotten: BTreeSet<AccountId>,
 }
 
@@ -125,10 +127,9 @@ impl Provision {
         }
         let Some(counts) = &parts.counts else { return };
         for account in effects.forgotten {
-            // Tidiness only: what stays behind belongs to an earlier life, or to nobody, and is never
-            // counted again.
+            // Tidiness only: what stays behind belongs to nobody and is never counted again.
             if let Err(error) = counts.forget(account).await {
-                tracing::warn!(%account, %error, "failures of an earlier life could not be forgotten");
+                tracing::warn!(%account, %error, "failures of a deleted account could not be forgotten");
             }
         }
     }

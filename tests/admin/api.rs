@@ -177,3 +177,16 @@ async fn the_history_is_said_to_be_whole() {
     assert_eq!((&audit["whole"], &audit["broken"]), (&json!(true), &Value::Null));
     assert_eq!(audit["entries"], 6, "{audit}");
 }
+
+/// H3: all actions of one request carry its id, which the answer names; one that came along is kept.
+#[tokio::test]
+async fn the_actions_of_one_request_share_its_id() {
+    let api = household().await;
+    let made = api.post("/v1/people/ann/inactivate", json!({})).await;
+    let id = made.headers["x-request-id"].to_str().unwrap();
+    let entries = api.call("GET", "/v1/history?limit=2").await.body["entries"].clone();
+    assert_eq!((&entries[0]["request_id"], &entries[1]["request_id"]), (&json!(id), &json!(id)));
+    api.post_with("/v1/people/ann/activate", json!({}), &[("x-request-id", "mine-1")]).await;
+    let last = api.call("GET", "/v1/history?limit=1").await.body["entries"][0].clone();
+    assert_eq!(last["request_id"], "mine-1");
+}

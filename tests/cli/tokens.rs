@@ -100,3 +100,18 @@ fn a_reason_joins_the_code_table() {
     let made = at.json(&["pat", "add", "ann-ci", "--service", "ci"]);
     at.say(&["pat", "revoke", made["public_id"].as_str().unwrap(), "--reason", "moved_away"]);
 }
+
+/// T3: at a terminal the secret is shown once and then it is asked whether it was copied; a yes makes it
+/// usable, a no leaves it pending.
+#[test]
+fn at_a_terminal_it_asks_whether_the_token_was_copied() {
+    let at = Installation::with_household();
+    for (typed, state) in [("n", "pending"), ("y", "usable")] {
+        let line = format!("'{}' pat add ann-ci --service {typed} --config locum.toml", env!("CARGO_BIN_EXE_locum"));
+        let said = crate::at_a_terminal(&line, &format!("{typed}\r"), at.path());
+        assert!(said.contains("The token, shown this once") && said.contains("Have you copied the token?"), "{said}");
+        let list = at.json(&["pat", "list", "ann-ci"]);
+        let made = list.as_array().unwrap().iter().find(|pat| pat["service"] == typed).unwrap().clone();
+        assert_eq!(made["state"], state, "{said}");
+    }
+}

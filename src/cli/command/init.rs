@@ -7,10 +7,9 @@ use serde_json::json;
 use crate::cli::arguments::Global;
 use crate::cli::exit::Failure;
 use crate::cli::find;
-use crate::cli::in_process::fill_random;
 use crate::cli::output::Output;
 use crate::config::{self, Purpose};
-use crate::server::secrets;
+use crate::server::{house, secrets};
 
 /// The configuration that is written when none is named.
 const DEFAULT_FILE: &str = "locum.toml";
@@ -30,7 +29,7 @@ pub(in crate::cli) fn init(global: &Global, output: Output) -> Result<(), Failur
     let settings = find::load(&file, Purpose::Administer)?;
     let keys = &settings.secrets;
     made.extend(
-        secrets::make_missing(&keys.pepper_file, &keys.tombstone_key_file, fill_random).map_err(Failure::failed)?,
+        secrets::make_missing(&keys.pepper_file, &keys.tombstone_key_file, house::random).map_err(Failure::failed)?,
     );
     let document = json!({ "config": shown(&file), "made": made.iter().map(|path| shown(path)).collect::<Vec<_>>() });
     output.answer(&document, |_| in_words(&file, &made))
