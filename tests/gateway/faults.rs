@@ -282,3 +282,22 @@ fn an_apps_words_for_its_hop_are_not_passed_on() {
     let answer = get(&mut world.client(), "/app/x", &billing);
     assert_eq!((answer.value("x-hop"), answer.value("keep-alive"), answer.value("x-end")), (None, None, Some("1")));
 }
+
+/// EX-007: an app that never gets beyond steps on the way is given up in time.
+#[test]
+fn steps_on_the_way_without_end_are_given_up() {
+    let upstream = Upstream::start(
+        |_, _| None,
+        |_, stream| {
+            let steps = b"HTTP/1.1 102 Processing\r\n\r\n".repeat(100);
+            while stream.write_all(&steps).is_ok() {}
+            Next::Close
+        },
+    );
+    let world = World::open(&Plan { timeouts: SHORT, ..Plan::of(upstream.address) });
+    let billing = world.proxy_user("billing", &["user"]);
+    let started = Instant::now();
+    let answer = get(&mut world.client(), "/app/x", &billing);
+    assert!(matches!(answer.status, 502 | 504), "{}", answer.status);
+    assert!(started.elapsed() < Duration::from_secs(5));
+}

@@ -7,6 +7,7 @@
 //!   answers     what a refused caller is told
 //!   streams     bodies both ways, of any size, and connections used again
 //!   faults      apps that fail in every way
+//!   crowds      many clients at once, and some that leave in the middle
 //!   cuts        what runs ends when the access does
 //! ```
 
@@ -17,6 +18,7 @@ mod upstream;
 
 mod answers;
 mod client;
+mod crowds;
 mod cuts;
 mod faults;
 mod identity;

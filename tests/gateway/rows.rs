@@ -298,12 +298,13 @@ fn a_length_beside_a_coding_smuggles_nothing() {
     }
 }
 
-/// H1-026, H1-027, H1-031, H1-032: a body that breaks its framing never arrives as a whole one.
+/// H1-026, H1-027, H1-031, H1-032, TR-003: a body that breaks its framing never arrives as a whole one.
 #[test]
 fn broken_chunks_never_arrive_as_a_whole_body() {
     let upstream = Upstream::echo();
     let world = World::before(upstream.address);
     let valid = world.proxy_user("billing", &["user"]);
+    let trailers = format!("5\r\nhello\r\n0\r\nX-A: {}\r\n\r\n", "a".repeat(17 * 1024));
     let extension = format!("5;{}\r\nhello\r\n0\r\n\r\n", "e".repeat(64 * 1024));
     let mut failures = Vec::new();
     for (id, body) in [
@@ -315,6 +316,7 @@ fn broken_chunks_never_arrive_as_a_whole_body() {
         ("H1-027", "FFFFFFFFFFFFFFFFF\r\nhello\r\n0\r\n\r\n"),
         ("H1-031", "5\r\nhelloXX\r\n0\r\n\r\n"),
         ("H1-032", &extension),
+        ("TR-003", &trailers),
     ] {
         let before = upstream.count();
         let mut client = world.client();

@@ -17,7 +17,7 @@ use locum::clock::{Clock, SystemClock};
 use locum::cluster::{InFlight, Subjects};
 use locum::directory::pepper::Peppers;
 use locum::directory::tombstone::TombstoneKey;
-use locum::directory::{AppName, PublicId, ReasonCode, Restrictions, RoleName, Username};
+use locum::directory::{AppName, Holding, PublicId, ReasonCode, Restrictions, RoleName, Username};
 use locum::gateway::{AppSettings, Field, Gateway, HeaderLine, Identity, Parts, Piece, Preset, Settings, Timeouts};
 use locum::policy::{AppRoutes, HostName, PathPrefix, Pattern, RouteSettings, Rule};
 use locum::provision::{self, Provision};
@@ -242,6 +242,20 @@ impl World {
             token: made.token.expect("made just now").expose().to_owned(),
             public_id,
         }
+    }
+
+    pub(crate) fn grant(&self, account: &str, role: &str) {
+        let (account, role) = (Username::parse(account).unwrap(), Holding::Role(RoleName::parse(role).unwrap()));
+        self.ask(
+            |provision, request| async move { provision::holding::grant(&provision, &request, account, role).await },
+        );
+    }
+
+    pub(crate) fn remove(&self, account: &str, role: &str) {
+        let (account, role) = (Username::parse(account).unwrap(), Holding::Role(RoleName::parse(role).unwrap()));
+        self.ask(
+            |provision, request| async move { provision::holding::remove(&provision, &request, account, role).await },
+        );
     }
 
     pub(crate) fn revoke(&self, credential: &Credential) {
