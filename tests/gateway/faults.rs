@@ -290,7 +290,9 @@ fn steps_on_the_way_without_end_are_given_up() {
         |_, _| None,
         |_, stream| {
             let steps = b"HTTP/1.1 102 Processing\r\n\r\n".repeat(100);
-            while stream.write_all(&steps).is_ok() {}
+            while stream.write_all(&steps).is_ok() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
             Next::Close
         },
     );

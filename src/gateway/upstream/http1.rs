@@ -29,8 +29,9 @@ const FRESH: Duration = Duration::from_millis(500);
 const STALE: Duration = Duration::from_secs(50);
 /// How many silent connections are kept to one instance, for each core.
 const MOST_KEPT: usize = 512;
-/// The longest head of a response.
-const HEAD_BYTES: usize = 256 * 1024;
+/// The longest head of a response, and the most that is read at once: what one app sends without end
+/// must not keep a core from its other connections.
+const HEAD_BYTES: usize = 64 * 1024;
 const HEAD_FIELDS: usize = 200;
 
 /// hyper's client, with the connections of one core.
