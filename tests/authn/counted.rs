@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use locum::authn::{RefusalReason, Source, Verdict};
 use locum::directory::owner_cascade::Change;
 use locum::history::ActionType;
@@ -139,8 +140,7 @@ async fn an_attempt_whose_caller_hangs_up_is_counted() {
     for _ in 0..4 {
         let presented = house.presented(&basic("billing", "nonsense"));
         let judging = house.authn.judge(presented, Source { address: None }, house.now());
-        let hung_up = tokio::time::timeout(std::time::Duration::ZERO, judging).await;
-        assert!(hung_up.is_err());
+        assert!(judging.now_or_never().is_none(), "it is answered before it could be judged");
     }
     house.actions_when(ActionType::AttemptFailed, billing, 4).await;
     assert_eq!(house.on_record(billing).await, 4);
