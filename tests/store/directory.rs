@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use locum::directory::owner_cascade::Household;
+use locum::directory::owner_cascade::{Change, Household};
 use locum::directory::tombstone::TombstoneKey;
 use locum::directory::{AppName, Holding, Kind, Life, PatState, ReasonCode, RoleName, State};
 use locum::store::{AccountFilter, ChangeError, Conflict, KindFilter, Store, StoreError};
@@ -81,7 +81,7 @@ claims! {
         let ann = person("ann");
         let bot = proxy_of(&ann, "bot");
         add(&store, &[&ann, &bot]).await;
-        let given = locum::directory::owner_cascade::Change::Given { account: bot.id, holding: role("reports") };
+        let given = Change::Given { account: bot.id, holding: role("reports") };
         let answer = write(&store, move |writer| Box::pin(async move {
             writer.apply(&[given], &context()).await
         })).await;
@@ -126,8 +126,11 @@ claims! {
         let bot = proxy_of(&ann, "bot");
         add(&store, &[&ann, &bot]).await;
         cascade(&store, ann.id, |household| household.owner_gains(&BTreeSet::from([role("reports")]))).await;
-        cascade(&store, ann.id, |household| household.owner_loses(&role("reports")).drain(..1).collect()).await;
-        assert_eq!(store.read().await.unwrap().holdings(bot.id).await.unwrap(), BTreeSet::new());
+        let of_owner = Change::Taken { account: ann.id, holding: role("reports") };
+        cascade(&store, ann.id, move |_| vec![of_owner]).await;
+        for account in [&ann, &bot] {
+            assert_eq!(store.read().await.unwrap().holdings(account.id).await.unwrap(), BTreeSet::new());
+        }
     }
 
     /// P5, R6
