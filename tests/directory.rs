@@ -289,8 +289,13 @@ fn assert_no_proxy_outlives_its_owner(directory: &Directory) {
     }
 }
 
+/// How much more than usual is asked for: 1, or what `tests/long` says.
+fn scale() -> u32 {
+    std::env::var_os("LOCUM_TEST_SCALE").and_then(|text| text.to_str()?.parse().ok()).unwrap_or(1)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 512 * scale(), failure_persistence: None, ..ProptestConfig::default() })]
 
     /// P1, P3, P4, P5, P6, P7, P10, P11, P12, P13, R4, R8: after every operation of any history the
     /// cascade has done what the words say, refused what they refuse, and after every single change no

@@ -9,7 +9,7 @@ use locum::directory::lockout::{Attempt, Counted, Reset, Streak};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::world::{World, attempt};
+use crate::world::{World, attempt, scale};
 
 const THRESHOLD: u32 = 5;
 
@@ -66,7 +66,7 @@ fn other_half(life: Life, attempts: &[u16], tripped: bool) -> Streak {
 /// L1, L2, L7, P11: step by step the backend answers as `directory::lockout::Streak` does, and keeps
 /// what it keeps.
 pub(crate) async fn every_step_answers_as_the_state_machine_does(world: Arc<World>) {
-    let mut runner = TestRunner::new(Config { cases: 96, failure_persistence: None, ..Config::default() });
+    let mut runner = TestRunner::new(Config { cases: 96 * scale(), failure_persistence: None, ..Config::default() });
     let steps = prop::collection::vec(step(), 1..40);
     let handle = tokio::runtime::Handle::current();
     tokio::task::spawn_blocking(move || {
@@ -277,8 +277,9 @@ pub(crate) async fn no_flood_of_names_makes_anything_grow(world: Arc<World>) {
         world.counts.sink(slot, attempt(u16::from(slot))).await.unwrap();
     }
     let before = (world.size)().await;
-    for number in 0..5_000_u16 {
-        world.counts.sink((number % 251) as u8, attempt(number)).await.unwrap();
+    for number in 0..5_000 * scale() {
+        let [_, high, low, slot] = number.to_be_bytes();
+        world.counts.sink(slot, attempt(u16::from_be_bytes([high, low]))).await.unwrap();
     }
     assert_eq!((world.size)().await, before);
     assert_eq!(world.counts.streaks().await.unwrap(), vec![(victim, half([0, 1, 2, 3]))]);

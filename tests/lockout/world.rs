@@ -183,3 +183,8 @@ pub(crate) fn attempt(number: u16) -> Attempt {
         at: Timestamp::from_millis(1_000 + i64::from(number)),
     }
 }
+
+/// How much more than usual is asked for: 1, or what `tests/long` says.
+pub(crate) fn scale() -> u32 {
+    std::env::var_os("LOCUM_TEST_SCALE").and_then(|text| text.to_str()?.parse().ok()).unwrap_or(1)
+}
