@@ -147,7 +147,7 @@ impl Authn {
             }
             let verdict = shared.ask(&questions, presented, digest, source).await;
             if let Verdict::Refused(_) = verdict {
-                tokio::time::sleep_until(next_tick(started, shared.settings.refusal_quantum)).await;
+                tokio::time::sleep_until(next_tick(started, Instant::now(), shared.settings.refusal_quantum)).await;
             }
             verdict
         }
@@ -191,10 +191,28 @@ fn ends_at_the_checksum(presented: &Presented) -> Option<RefusalReason> {
     if presented.names_somebody() { None } else { presented.public_id().err().map(RefusalReason::Malformed) }
 }
 
-/// The first tick of the grid after now, counted from `started`.
-fn next_tick(started: Instant, quantum: Duration) -> Instant {
+/// The first tick of the grid after `now`, counted from `started`.
+fn next_tick(started: Instant, now: Instant, quantum: Duration) -> Instant {
     let quantum_nanos = quantum.as_nanos().max(1);
-    let ticks = started.elapsed().as_nanos() / quantum_nanos + 1;
+    let ticks = now.duration_since(started).as_nanos() / quantum_nanos + 1;
     let nanos = u64::try_from(ticks.saturating_mul(quantum_nanos)).unwrap_or(u64::MAX);
     started + Duration::from_nanos(nanos)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// L4: whatever the work took, within one tick all leave together.
+    #[test]
+    fn refusals_leave_at_the_next_tick_of_their_own_grid() {
+        let (started, quantum) = (Instant::now(), Duration::from_millis(5));
+        let leaves = |took: Duration| next_tick(started, started + took, quantum) - started;
+        for micros in [0, 1, 300, 2_000, 4_999] {
+            assert_eq!(leaves(Duration::from_micros(micros)), quantum, "after {micros} µs");
+        }
+        assert_eq!(leaves(quantum), 2 * quantum);
+        assert_eq!(leaves(Duration::from_millis(12)), 3 * quantum);
+        assert!(next_tick(started, started, Duration::ZERO) > started, "no grid is no wait, and no division by zero");
+    }
 }
