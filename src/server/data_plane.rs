@@ -9,6 +9,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -17,19 +18,23 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::LocalSet;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use crate::gateway::{Arrival, Body, Peer};
 
-/// What bounds one client's connection.
+/// What bounds the clients' connections.
 #[derive(Debug, Clone)]
 pub struct Limits {
+    /// How many are open at once, all threads together; more wait in the kernel.
+    pub connections: usize,
     /// How long a client may take to send the head of a request; also the longest idle time between
     /// two requests of one connection.
     pub head_timeout: Duration,
+    /// How long a client may take nothing of what it is sent, before the kernel ends the connection.
+    pub stall_timeout: Duration,
     /// The most that is buffered for one head.
     pub head_bytes: usize,
     /// The most header fields in one head.
@@ -38,7 +43,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { head_timeout: Duration::from_secs(30), head_bytes: 64 * 1024, head_fields: 100 }
+        Self {
+            connections: 16 * 1024,
+            head_timeout: Duration::from_secs(30),
+            stall_timeout: Duration::from_mins(1),
+            head_bytes: 64 * 1024,
+            head_fields: 100,
+        }
     }
 }
 
@@ -74,13 +85,16 @@ impl DataPlane {
         make: impl Fn(u16) -> S + Clone + Send + 'static,
     ) -> io::Result<Self> {
         let (phase, phases) = watch::channel(Phase::Serving);
+        let places = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
         let mut threads = Vec::with_capacity(listeners.len());
         for (number, listener) in (0_u16..).zip(listeners) {
             let (limits, phases, make) = (limits.clone(), phases.clone(), make.clone());
+            let places = Arc::clone(&places);
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let thread = std::thread::Builder::new().name(format!("data-{number}")).spawn(move || {
                 let local = LocalSet::new();
-                let run = async { serve_thread(listener, make(number), limits, phases, shutdown_timeout).await };
+                let run =
+                    async { serve_thread(listener, make(number), limits, places, phases, shutdown_timeout).await };
                 if let Err(error) = local.block_on(&runtime, run) {
                     tracing::error!(%error, thread = number, "a data-plane thread could not serve");
                 }
@@ -106,21 +120,30 @@ async fn serve_thread<S: Stack>(
     listener: TcpListener,
     stack: S,
     limits: Limits,
+    places: Arc<Semaphore>,
     mut phases: watch::Receiver<Phase>,
     shutdown_timeout: Duration,
 ) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let connections = TaskTracker::new();
     loop {
+        // First the client and then its place, or a thread that waits for clients would sit on one.
+        let accepted = async {
+            let accepted = listener.accept().await?;
+            Ok::<_, io::Error>((accepted, a_place(&places).await))
+        };
         let accepted = tokio::select! {
             biased;
             _ = phases.wait_for(|phase| *phase == Phase::Draining) => break,
-            accepted = listener.accept() => accepted,
+            accepted = accepted => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => {
+            Ok(((stream, peer), place)) => {
                 let serve = serve_connection(stream, peer, stack.clone(), limits.clone(), phases.clone());
-                connections.spawn_local(serve);
+                connections.spawn_local(async move {
+                    serve.await;
+                    drop(place);
+                });
             }
             Err(error) => back_off(&error).await,
         }
@@ -131,6 +154,16 @@ async fn serve_thread<S: Stack>(
         tracing::warn!(left = connections.len(), "connections were still open at the shutdown timeout and are dropped");
     }
     Ok(())
+}
+
+/// A place for one more client; `None` never comes, because nobody closes the places.
+async fn a_place(places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    if let Ok(place) = Arc::clone(places).try_acquire_owned() {
+        return Some(place);
+    }
+    tracing::warn!("as many clients are connected as may be: more have to wait");
+    metrics::counter!("locum_connections_full_total").increment(1);
+    Arc::clone(places).acquire_owned().await.ok()
 }
 
 /// A connection that was gone before it was accepted costs nothing; no descriptors or memory left
@@ -147,6 +180,15 @@ async fn back_off(error: &io::Error) {
     tokio::time::sleep(Duration::from_millis(50)).await;
 }
 
+/// A client that reads nothing fills the kernel's buffer and then the server's, and from there on no
+/// other limit is ever reached: no head is waited for, and no body is asked for its next piece. The
+/// kernel knows best whether anything moves, so it keeps this one (Linux, `TCP_USER_TIMEOUT`).
+fn prepare(stream: &TcpStream, limits: &Limits) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(stream).set_tcp_user_timeout(Some(limits.stall_timeout))?;
+    stream.set_nodelay(true)
+}
+
 async fn serve_connection<S: Stack>(
     stream: TcpStream,
     peer: SocketAddr,
@@ -154,7 +196,7 @@ async fn serve_connection<S: Stack>(
     limits: Limits,
     mut phases: watch::Receiver<Phase>,
 ) {
-    if let Err(error) = stream.set_nodelay(true) {
+    if let Err(error) = prepare(&stream, &limits) {
         tracing::debug!(%error, "a client's connection was gone before it was served");
         return;
     }

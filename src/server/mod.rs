@@ -6,6 +6,7 @@
 //! plane reaches it by bounded messages only.
 
 pub mod data_plane;
+mod descriptors;
 pub mod dev;
 pub mod dev_accounts;
 

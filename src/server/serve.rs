@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::data_plane::{DataPlane, Limits};
+use super::descriptors;
 use super::dev::{self, DevError, EXAMPLE_UPSTREAM, Environment, StateFolder};
 use super::dev_accounts::{self, Accounts, AccountsError, TokenState};
 use super::example_app;
@@ -106,8 +107,8 @@ async fn run(Serve { mut settings, dev }: Serve) -> Result<(), ServeError> {
     };
     let gateway = Gateway::new(settings.gateway(), parts).map_err(|problems| ServeError::gateway(&problems))?;
     let shutdown_timeout = settings.server.shutdown_timeout;
-    let data_plane =
-        DataPlane::start(listeners, &Limits::default(), shutdown_timeout, move |core| gateway.stack(core))?;
+    let limits = Limits { connections: descriptors::for_clients(descriptors::raise()), ..Limits::default() };
+    let data_plane = DataPlane::start(listeners, &limits, shutdown_timeout, move |core| gateway.stack(core))?;
 
     if let (Some(folder), Some(accounts)) = (&dev, &accounts) {
         let environment = Environment {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 #![expect(unreachable_pub, reason = "the harness is shared by several tests, each a crate of its own")]
 
+mod crowd;
 mod lockout;
 mod stories;
 

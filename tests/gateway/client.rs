@@ -167,7 +167,7 @@ impl Client {
     }
 
     /// More bytes; none at the end of the connection. A client that waits for ever is a failed test.
-    fn fill(&mut self) -> bool {
+    pub(crate) fn fill(&mut self) -> bool {
         let mut chunk = vec![0; 64 * 1024];
         match self.stream.read(&mut chunk) {
             Ok(read) => {

@@ -9,6 +9,7 @@
 //!   faults      apps that fail in every way
 //!   crowds      many clients at once, and some that leave in the middle
 //!   cuts        what runs ends when the access does
+//!   slow        clients that hold a connection and do nothing with it
 //! ```
 
 #![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
@@ -24,5 +25,6 @@ mod faults;
 mod identity;
 mod log;
 mod rows;
+mod slow;
 mod streams;
 mod world;

@@ -31,11 +31,17 @@ pub(crate) struct Plan {
     pub(crate) upstreams: Vec<SocketAddr>,
     pub(crate) timeouts: Timeouts,
     pub(crate) throttle: u32,
+    pub(crate) limits: Limits,
 }
 
 impl Plan {
     pub(crate) fn of(upstream: SocketAddr) -> Self {
-        Self { upstreams: vec![upstream], timeouts: Timeouts::default(), throttle: 1_000_000 }
+        Self {
+            upstreams: vec![upstream],
+            timeouts: Timeouts::default(),
+            throttle: 1_000_000,
+            limits: Limits::default(),
+        }
     }
 }
 
@@ -191,10 +197,9 @@ impl World {
         let gateway = Gateway::new(Settings { apps }, parts).unwrap();
         let listeners = locum::server::listener::bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();
         let address = listeners[0].local_addr().unwrap();
-        let plane = DataPlane::start(listeners, &Limits::default(), Duration::from_millis(200), move |core| {
-            gateway.stack(core)
-        })
-        .unwrap();
+        let plane =
+            DataPlane::start(listeners, &plan.limits, Duration::from_millis(200), move |core| gateway.stack(core))
+                .unwrap();
         let world = Self { address, in_flight, provision, plane: Some(plane), runtime, _folder: folder };
         for role in ["user", "admin"] {
             let role = RoleName::parse(role).unwrap();

@@ -16,6 +16,9 @@ use tempfile::TempDir;
 /// How long a gateway may take to start, on a busy machine.
 const START: Duration = Duration::from_mins(1);
 
+/// How many file descriptors the gateway gets, in its environment.
+const DESCRIPTORS: &str = "TEST_DESCRIPTORS";
+
 /// A configuration with one app, `app`, open to everybody who may reach it, and one, `ledger`, whose
 /// routes need its role `ledger/clerk`. `EXTRA` is appended.
 pub fn configuration(upstream: SocketAddr, extra: &str) -> String {
@@ -102,8 +105,18 @@ impl Locum {
         Self::run(folder, environment)
     }
 
+    /// With so few file descriptors as `ulimit -n` says.
+    pub fn start_with_descriptors(configuration: &str, descriptors: u32) -> Self {
+        Self::start_with(configuration, &[(DESCRIPTORS, &descriptors.to_string())])
+    }
+
     fn run(folder: Arc<TempDir>, environment: Vec<(String, String)>) -> Self {
-        let mut child = Command::new(binary())
+        let mut child = Command::new("sh")
+            .args([
+                "-c",
+                "if [ -n \"$TEST_DESCRIPTORS\" ]; then ulimit -n \"$TEST_DESCRIPTORS\"; fi; exec \"$0\" \"$@\"",
+            ])
+            .arg(binary())
             .args(["serve", "--config"])
             .arg(folder.path().join("locum.toml"))
             .envs(environment.iter().cloned())
