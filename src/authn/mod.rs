@@ -40,5 +40,6 @@ pub use check::{Checked, Report, check};
 pub use handle::{Authn, Settings};
 pub use presented::{Accepts, Fault, Presentation, Presented};
 pub use proven::Proven;
+pub use scheme::carries_a_token;
 pub use sources::{Sources, ThrottleSettings};
 pub use verdict::{RefusalReason, Source, Verdict};

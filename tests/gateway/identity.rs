@@ -171,6 +171,28 @@ fn a_token_in_a_scheme_that_is_not_read_goes_nowhere() {
     assert_eq!(scene.ask("app.test", "/bearer/x", "Authorization: Basic YTpi\r\n"), 401);
 }
 
+/// G7: a token that a program put in the wrong place is not judged, and never shown to the app either.
+#[test]
+fn a_token_in_the_wrong_place_goes_nowhere() {
+    use base64::Engine as _;
+    let scene = scene();
+    let token = &scene.billing.token;
+    let encoded = |text: String| base64::engine::general_purpose::STANDARD.encode(text);
+    let (as_name, alone) = (encoded(format!("{token}:x-oauth-basic")), encoded(token.clone()));
+    let pair = encoded(format!("billing:{token}"));
+    for value in [
+        format!("Token {token}"),
+        token.clone(),
+        format!("Digest username=\"a\", response=\"{token}\""),
+        format!("Basic\t{pair}"),
+        format!("Proxy {as_name}"),
+        format!("Negotiate {alone}"),
+    ] {
+        assert_eq!(scene.ask("app.test", "/pub/x", &format!("Authorization: {value}\r\n")), 200, "{value}");
+        assert_eq!(scene.upstream.last().value("Authorization"), None, "{value}");
+    }
+}
+
 /// G2: an invalid credential is refused on a public route too.
 #[test]
 fn an_invalid_credential_is_refused_on_a_public_route() {

@@ -30,6 +30,15 @@ pub fn claim(value: &[u8], prefix: &str) -> Claim {
     }
 }
 
+/// Whether a word is a token in base64, by itself or beside a colon. No more of it is decoded than holds
+/// a username and a token.
+pub(super) fn hides_a_token(word: &[u8]) -> bool {
+    let mut room = Zeroizing::new([0_u8; DECODED_ROOM]);
+    let encoded = word.get(..ENCODED_ROOM).unwrap_or(word);
+    let Ok(length) = BASE64.decode_slice(encoded, room.as_mut_slice()) else { return false };
+    room[..length].split(|byte| *byte == b':').any(super::claims)
+}
+
 fn read(encoded: &[u8], prefix: &str) -> Presented {
     let (encoded, whole) = match encoded.split_at_checked(ENCODED_ROOM) {
         Some((start, rest)) if !rest.is_empty() => (start, false),

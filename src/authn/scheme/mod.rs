@@ -8,6 +8,7 @@ pub mod basic;
 pub mod bearer;
 
 use super::Presented;
+use crate::directory::Token;
 
 /// A scheme that a route can accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,4 +51,16 @@ pub(super) fn credentials_of<'a>(value: &'a [u8], scheme: &str) -> Option<&'a [u
         [b' ', ..] => Some(rest.trim_ascii()),
         _ => None,
     }
+}
+
+/// Whether a value that no scheme claimed carries one of Locum's tokens all the same: as a word of its
+/// own, or on either side of the colon of a Basic, as programs send it that take a token for a name.
+/// Such a value is nobody's credential here, and still not for an app to see.
+pub fn carries_a_token(value: &[u8]) -> bool {
+    let in_a_word = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'+' | b'/' | b'=');
+    value.split(|b| !in_a_word(b)).any(|word| claims(word) || basic::hides_a_token(word))
+}
+
+fn claims(word: &[u8]) -> bool {
+    std::str::from_utf8(word).is_ok_and(Token::claims)
 }

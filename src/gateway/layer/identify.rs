@@ -13,7 +13,7 @@ use tower::{Layer, Service};
 
 use super::route::{Destination, Routed};
 use super::{NowOr, Step, now};
-use crate::authn::{Accepts, Authn, Fault, Presentation, Presented};
+use crate::authn::{Accepts, Authn, Presentation, Presented, carries_a_token};
 use crate::gateway::refusal::Refusal;
 use crate::gateway::visit::{Answered, Visit};
 
@@ -92,27 +92,12 @@ impl<S: Step<PresentedRequest>> Service<Routed> for Identifying<S> {
                 headers.remove(AUTHORIZATION).map(|header| Credential { presented, header, accepts })
             }
             Presentation::Absent => {
-                if headers.contains_key(AUTHORIZATION) && self.carries_a_token(headers) {
+                if headers.get(AUTHORIZATION).is_some_and(|value| carries_a_token(value.as_bytes())) {
                     headers.remove(AUTHORIZATION);
                 }
                 None
             }
         };
         Either::Right(self.inner.call(PresentedRequest { visit, destination, credential }))
-    }
-}
-
-impl<S> Identifying<S> {
-    /// Whether an `Authorization` that no accepted scheme claims carries a token of Locum's all the same.
-    fn carries_a_token(&self, headers: &HeaderMap) -> bool {
-        let bearer = Accepts { bearer: true, ..Accepts::default() };
-        let basic = Accepts { basic: true, ..Accepts::default() };
-        match (self.authn.identify(headers, &bearer), self.authn.identify(headers, &basic)) {
-            (Presentation::Claimed(_), _) => true,
-            (_, Presentation::Claimed(presented)) => {
-                matches!(presented.public_id(), Ok(_) | Err(Fault::Checksum | Fault::Kind))
-            }
-            _ => false,
-        }
     }
 }
