@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::arguments::Global;
 use super::exit::Failure;
 use crate::config::{self, LoadError, Purpose, Settings};
+use crate::server::dev::is_ours;
 
 /// The variable that names a running gateway's socket.
 const SOCKET_VARIABLE: &str = "LOCUM_ADMIN_SOCKET";
@@ -34,6 +35,13 @@ pub(super) fn meant(global: &Global) -> Result<Meant, Failure> {
     }
     let development = Path::new(DEVELOPMENT_FOLDER).join(STATE_CONFIGURATION);
     if development.exists() {
+        // Found, not named: in a place where everybody can make folders it may be somebody else's.
+        if !is_ours(Path::new(DEVELOPMENT_FOLDER)).map_err(Failure::failed)? {
+            return Err(Failure::Failed(format!(
+                "the folder `{DEVELOPMENT_FOLDER}` here belongs to another user, or others can write to it: \
+                 name it with `--state {DEVELOPMENT_FOLDER}` if you mean it"
+            )));
+        }
         return Ok(Meant::Configured(Box::new(load(&development, Purpose::Administer)?)));
     }
     Err(Failure::Usage(format!(

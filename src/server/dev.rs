@@ -42,6 +42,8 @@ pub enum DevError {
     Folder { path: PathBuf, error: io::Error },
     #[error("the path of the state folder `{}` is too long for a Unix socket in it: choose a shorter one with `--state`", .0.display())]
     PathTooLong(PathBuf),
+    #[error("the state folder `{}` belongs to another user, or others can write to it: what stands in it cannot be trusted; choose another with `--state`, or make it your own (`chown`, `chmod go-w`)", .0.display())]
+    NotOurs(PathBuf),
     #[error(transparent)]
     Secrets(#[from] SecretsError),
 }
@@ -59,6 +61,9 @@ impl StateFolder {
         let fault = |error| DevError::Folder { path: path.to_owned(), error };
         make_private_folder(path).map_err(fault)?;
         let path = path.canonicalize().map_err(fault)?;
+        if !is_ours(&path).map_err(fault)? {
+            return Err(DevError::NotOurs(path));
+        }
         // The address of a Unix socket holds 108 bytes with the zero at its end.
         if path.join("locum.sock").as_os_str().len() > 107 {
             return Err(DevError::PathTooLong(path));
@@ -154,6 +159,14 @@ fn quoted(text: &str) -> String {
     }
 }
 
+/// Whether nobody else could have put there what is read from it, or watch what is written to it. A
+/// folder of a well-known name, in a place where everybody can make folders, may be somebody else's.
+pub fn is_ours(folder: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = std::fs::metadata(folder)?;
+    Ok(metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & 0o022 == 0)
+}
+
 fn make_private_folder(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
@@ -173,6 +186,16 @@ mod tests {
         std::fs::write(state.configuration(), "# mine").unwrap();
         let again = StateFolder::prepare(state.path(), |bytes| bytes.fill(2)).unwrap();
         assert_eq!(std::fs::read(again.configuration()).unwrap(), b"# mine");
+    }
+
+    /// C3, T4: nothing is read from, or written to, a folder in which somebody else could have a hand.
+    #[test]
+    fn a_folder_that_others_can_write_to_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+        let refused = StateFolder::prepare(folder.path(), |bytes| bytes.fill(1));
+        assert!(matches!(refused, Err(DevError::NotOurs(_))), "{refused:?}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     /// C3, T4: mode 0600, and a token that reads back.

@@ -29,6 +29,20 @@ fn a_state_folder_is_found() {
     assert!(none.code == 1 && none.err.contains("`nothing` is no state folder"), "{none:?}");
 }
 
+/// C4: a `./locum-dev` that somebody else could have put there is not taken for ours; named, it is.
+#[test]
+fn a_development_folder_that_others_can_write_to_is_not_found_by_itself() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let at = Installation::with_household();
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(at.path(), elsewhere.path().join("locum-dev")).unwrap();
+    std::fs::set_permissions(at.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let ran = locum(&["person", "list"], "", elsewhere.path());
+    assert!(ran.code == 1 && ran.err.contains("others can write to it"), "{ran:?}");
+    let named = locum(&["person", "list", "--state", "locum-dev"], "", elsewhere.path());
+    assert_eq!(named.code, 0, "{named:?}");
+}
+
 /// C4: the variable names a running gateway; the options win over it.
 #[test]
 fn the_variable_names_a_running_gateway_and_options_win_over_it() {
