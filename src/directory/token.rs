@@ -27,7 +27,7 @@ pub enum TokenKind {
 }
 
 impl TokenKind {
-    const ALL: [Self; 4] = [Self::PersonalAccess, Self::AdminApi, Self::Scim, Self::Invitation];
+    pub const ALL: [Self; 4] = [Self::PersonalAccess, Self::AdminApi, Self::Scim, Self::Invitation];
 
     pub const fn marker(self) -> &'static str {
         match self {

@@ -61,6 +61,23 @@ impl Log {
     }
 }
 
+/// T4, LG-001: a token in the path is an accident that the log does not keep, however it is written.
+#[test]
+fn a_token_in_the_path_is_not_written_down() {
+    let log = &*LOG;
+    let upstream = Upstream::echo();
+    let world = World::before(upstream.address);
+    let billing = world.proxy_user("billing", &["user"]);
+    let encoded = billing.token.replace('_', "%5f");
+    for (place, token) in [("one", &billing.token), ("two", &encoded)] {
+        let mut client = world.client();
+        client.send(format!("GET /pub/{place}/{token}/simple HTTP/1.1\r\nHost: app.test\r\n\r\n"));
+        assert_eq!(client.answer().unwrap().status, 200);
+        assert_eq!(log.wait_for(&format!("/pub/{place}/locum_pat_…"))["status"], 200);
+    }
+    assert!(!log.text().contains(&billing.token[22..62]));
+}
+
 /// G13, G3: one line a request, with who, where, what was decided and why.
 #[test]
 fn each_request_leaves_one_line() {

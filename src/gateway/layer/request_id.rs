@@ -1,5 +1,6 @@
 //! Gives each request its id, and turns the record that comes back into the access log and metrics.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
@@ -8,11 +9,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use http::{Method, Response, Uri};
+use percent_encoding::percent_decode_str;
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use super::Step;
 use crate::clock::Clock;
+use crate::directory::TokenKind;
 use crate::gateway::body::Body;
 use crate::gateway::meters::Meters;
 use crate::gateway::record::Record;
@@ -108,7 +111,7 @@ impl Line {
             target: "locum::access",
             request_id = self.id.as_str(),
             method = self.method.as_str(),
-            path = self.uri.path(),
+            path = &*blotted(self.uri.path()),
             status,
             app = route.map(|route| route.app.as_str()),
             route = route.map(|route| route.path.as_str()),
@@ -121,5 +124,19 @@ impl Line {
             duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
             source = %self.peer.address(),
         );
+    }
+}
+
+/// A path as it may be written down: what follows the marker of a token in it is left out, percent-encoded
+/// or not. Some programs put a token where only a name belongs (T4).
+fn blotted(path: &str) -> Cow<'_, str> {
+    if !path.contains("locum_") && !path.contains('%') {
+        return Cow::Borrowed(path);
+    }
+    let read = percent_decode_str(path).decode_utf8_lossy();
+    let markers = TokenKind::ALL.into_iter().map(TokenKind::marker);
+    match markers.filter_map(|marker| Some(read.find(marker)? + marker.len())).min() {
+        None => Cow::Borrowed(path),
+        Some(end) => Cow::Owned(format!("{}…", &read[..end])),
     }
 }
