@@ -1,15 +1,20 @@
 //! What callers may look at: accounts, tokens, roles, reasons, apps, the history. Each asks the table of
 //! rights first, as operations do.
 
+mod history;
+mod names;
+
 use std::collections::{BTreeMap, BTreeSet};
+
+pub use history::{Question, audit, history};
+pub use names::Names;
 
 use super::demands::{self, NOBODY};
 use super::refusal::demand_kind;
 use super::{Error, Provision, Refusal, Request, Wanted};
 use crate::directory::rights::{Operation, Subject};
-use crate::directory::{Account, AccountId, Actor, Holding, Pat, Permission, ReasonCode, RoleName, Username};
-use crate::history::{ActionType, Entry, Value};
-use crate::store::{AccountFilter, AppRecord, AuditError, Head, HistoryFilter, KindFilter, Reader};
+use crate::directory::{Account, Holding, Pat, Permission, ReasonCode, RoleName, Username};
+use crate::store::{AccountFilter, AppRecord, KindFilter, Reader};
 
 /// An account with what it holds.
 #[derive(Debug, Clone)]
@@ -21,50 +26,6 @@ pub struct Shown {
     pub proxies: Vec<Username>,
     /// Who stands in the account's state, by username.
     pub names: Names,
-}
-
-/// Usernames by id, for showing what is stored by id. Deleted accounts have none.
-#[derive(Debug, Clone, Default)]
-pub struct Names(BTreeMap<AccountId, Username>);
-
-impl Names {
-    /// The account's username, or its id when it is deleted.
-    pub fn of(&self, account: AccountId) -> String {
-        self.0.get(&account).map_or_else(|| account.to_string(), Username::to_string)
-    }
-
-    /// How an actor is shown: `locum`, `host:USER` or a username.
-    pub fn of_actor(&self, actor: &Actor) -> String {
-        match actor {
-            Actor::Locum | Actor::Host(_) => actor.to_stored(),
-            Actor::Account(id) => self.of(*id),
-        }
-    }
-
-    /// A text in which actors stand as they are stored, with usernames in place of ids.
-    pub fn of_text(&self, text: &str) -> String {
-        let words = text.split(' ').map(|word| match Actor::from_stored(word) {
-            Some(actor) => self.of_actor(&actor),
-            None => word.to_owned(),
-        });
-        words.collect::<Vec<_>>().join(" ")
-    }
-
-    async fn add(&mut self, reader: &mut Reader, account: AccountId) -> Result<(), Error> {
-        if !self.0.contains_key(&account)
-            && let Some(found) = reader.account(account).await?
-        {
-            self.0.insert(account, found.username);
-        }
-        Ok(())
-    }
-
-    async fn add_actor(&mut self, reader: &mut Reader, actor: &Actor) -> Result<(), Error> {
-        match actor {
-            Actor::Account(id) => self.add(reader, *id).await,
-            Actor::Locum | Actor::Host(_) => Ok(()),
-        }
-    }
 }
 
 /// Which accounts are listed.
@@ -246,85 +207,6 @@ pub async fn apps(provision: &Provision, request: &Request) -> Result<Vec<AppRec
     refused_if_not_allowed(provision, request, "app_list", reading.await).await
 }
 
-/// Which actions are read (H2).
-#[derive(Debug, Clone, Default)]
-pub struct Question {
-    /// A username, or the id of a deleted account.
-    pub account: Option<String>,
-    /// `locum`, `host:USER`, a username, or the id of a deleted account.
-    pub by: Option<String>,
-    pub kind: Option<ActionType>,
-    pub before: Option<u64>,
-    pub limit: u32,
-}
-
-/// The history, newest first.
-///
-/// # Errors
-/// When the caller may not, or an account is unknown.
-pub async fn history(
-    provision: &Provision,
-    request: &Request,
-    question: Question,
-) -> Result<(Vec<Entry>, Names), Error> {
-    let reading = async {
-        request.demand(&Operation::ReadHistory { app: None })?;
-        let mut reader = provision.0.store.read().await?;
-        let target = match &question.account {
-            None => None,
-            Some(text) => Some(account_or_id(&mut reader, text).await?),
-        };
-        let actor = match question.by.as_deref() {
-            None => None,
-            Some(text) if text == "locum" || text.starts_with("host:") => Actor::from_stored(text),
-            Some(text) => Some(Actor::Account(account_or_id(&mut reader, text).await?)),
-        };
-        let Question { kind, before, limit, .. } = question;
-        let entries =
-            reader.history(&HistoryFilter { target, actor, kind, before, limit, ..HistoryFilter::default() }).await?;
-        let mut names = Names::default();
-        for entry in &entries {
-            let action = &entry.action;
-            names.add_actor(&mut reader, &action.actor).await?;
-            for id in action.target.iter().chain(&action.on_behalf_of) {
-                names.add(&mut reader, *id).await?;
-            }
-            for text in action.cause.iter().map(String::as_str).chain(clear_values(entry)) {
-                for actor in text.split(' ').filter_map(Actor::from_stored) {
-                    names.add_actor(&mut reader, &actor).await?;
-                }
-            }
-        }
-        Ok((entries, names))
-    };
-    refused_if_not_allowed(provision, request, "history", reading.await).await
-}
-
-fn clear_values(entry: &Entry) -> impl Iterator<Item = &str> {
-    let values = entry.action.details.iter().flat_map(|detail| detail.before.iter().chain(&detail.after));
-    values.filter_map(|value| match value {
-        Value::Clear(text) => Some(text.as_str()),
-        Value::Sealed { .. } => None,
-    })
-}
-
-/// Follows the chain of the whole history (H5).
-///
-/// # Errors
-/// When the caller may not, or the store does not answer. A broken chain is an answer.
-pub async fn audit(provision: &Provision, request: &Request) -> Result<(Head, Option<AuditError>), Error> {
-    let reading = async {
-        request.demand(&Operation::ReadHistory { app: None })?;
-        let mut reader = provision.0.store.read().await?;
-        match reader.audit().await {
-            Ok(head) => Ok((head, None)),
-            Err(AuditError::Store(error)) => Err(error.into()),
-            Err(broken @ (AuditError::Broken(_) | AuditError::Misfiled(_))) => Ok((reader.head().await?, Some(broken))),
-        }
-    };
-    refused_if_not_allowed(provision, request, "audit_verify", reading.await).await
-}
-
 async fn account(
     reader: &mut Reader,
     request: &Request,
@@ -339,21 +221,6 @@ async fn account(
     request.demand(&may(account.id, account.kind.owner()))?;
     demand_kind(&account.username, account.kind, wanted)?;
     Ok(account)
-}
-
-async fn account_or_id(reader: &mut Reader, text: &str) -> Result<AccountId, Error> {
-    if let Ok(username) = Username::parse(text)
-        && let Some(account) = reader.account_by_username(&username).await?
-    {
-        return Ok(account.id);
-    }
-    if let Some(Actor::Account(id)) = Actor::from_stored(&format!("account:{text}")) {
-        return Ok(id);
-    }
-    Err(match Username::parse(text) {
-        Ok(username) => demands::unknown_account(reader, &username).await?.into(),
-        Err(_) => Refusal::UnknownAccount { name: text.escape_debug().to_string(), nearest: Vec::new() }.into(),
-    })
 }
 
 async fn names_of_pats(reader: &mut Reader, pats: &[Pat]) -> Result<Names, Error> {

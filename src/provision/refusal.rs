@@ -17,11 +17,13 @@ pub enum Refusal {
 
     #[error("there is no account `{name}`{}", suggest(.nearest))]
     UnknownAccount { name: String, nearest: Vec<String> },
-    #[error("there is no role `{name}`{}; `locum role add {name}` defines it", suggest(.nearest))]
+    #[error("there is no role `{name}`{}`locum role add {name}` defines it", suggest_before(.nearest))]
     UnknownRole { name: RoleName, nearest: Vec<String> },
-    #[error("there is no app `{name}`{}; apps are written in the configuration as `[apps.{name}]`", suggest(.nearest))]
+    #[error(
+        "there is no app `{name}`{}apps are written in the configuration as `[apps.{name}]`", suggest_before(.nearest))]
     UnknownApp { name: AppName, nearest: Vec<String> },
-    #[error("there is no reason `{code}`{}; `locum reason list` shows all, `locum reason add` makes a new one", suggest(.nearest))]
+    #[error(
+        "there is no reason `{code}`{}`locum reason list` shows all, `locum reason add` makes a new one", suggest_before(.nearest))]
     UnknownReason { code: ReasonCode, nearest: Vec<String> },
     #[error("there is no token with the public id `{0}`: `locum pat list` shows those of a proxy user")]
     UnknownPat(PublicId),
@@ -80,6 +82,12 @@ fn suggest(nearest: &[String]) -> String {
             format!(": did you mean {}?", names.join(" or "))
         }
     }
+}
+
+/// The same where something follows.
+fn suggest_before(nearest: &[String]) -> String {
+    let suggestion = suggest(nearest);
+    if suggestion.is_empty() { "; ".to_owned() } else { format!("{suggestion} ") }
 }
 
 impl Refusal {

@@ -38,12 +38,12 @@ fn what_a_rule_refuses_is_said_in_words() {
         (
             &["person", "add", "bob", "--role", "report"],
             "unknown_role",
-            "there is no role `report`: did you mean `reports`?; `locum role add report` defines it",
+            "there is no role `report`: did you mean `reports`? `locum role add report` defines it",
         ),
         (
             &["role", "grant", "ann", "report"],
             "unknown_role",
-            "there is no role `report`: did you mean `reports`?; `locum role add report` defines it",
+            "there is no role `report`: did you mean `reports`? `locum role add report` defines it",
         ),
         (
             &["role", "grant", "an", "reports"],
@@ -53,7 +53,7 @@ fn what_a_rule_refuses_is_said_in_words() {
         (
             &["app", "grant", "ann", "blgo"],
             "unknown_app",
-            "there is no app `blgo`: did you mean `blog`?; apps are written in the configuration as `[apps.blgo]`",
+            "there is no app `blgo`: did you mean `blog`? apps are written in the configuration as `[apps.blgo]`",
         ),
         (
             &["proxy-user", "add", "x", "--owner", "ann-ci"],
@@ -214,4 +214,45 @@ fn a_wrong_configuration_ends_with_78() {
     let as_json = crate::locum(&["check", "--config", "nothing.toml", "--json"], "", at.path());
     let problem: serde_json::Value = serde_json::from_str(&as_json.err).unwrap();
     assert_eq!((as_json.code, &problem["code"]), (78, &json!("configuration")));
+}
+
+/// Runs statements on the database past Locum.
+fn tamper(at: &Installation, statements: &'static str) {
+    use sqlx::{ConnectOptions as _, Connection as _};
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(at.path().join("locum.db"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut connection = options.connect().await.unwrap();
+        sqlx::raw_sql(statements).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    });
+}
+
+/// A database of a newer program is refused with both versions, and left as it is.
+#[test]
+fn a_database_of_a_newer_program_is_refused() {
+    let at = Installation::with_household();
+    tamper(&at, "UPDATE schema_version SET version = version + 98");
+    let ran = at.run(&["person", "add", "bob"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("has schema version 99") && ran.err.contains("start the newer program"), "{ran:?}");
+    tamper(&at, "UPDATE schema_version SET version = version - 98");
+    assert_eq!(at.json(&["person", "list"]).as_array().unwrap().len(), 1);
+}
+
+/// A database that another program has locked: said so, nothing kept, and well again afterwards.
+#[test]
+fn a_locked_database_is_named_and_loses_nothing() {
+    use sqlx::ConnectOptions as _;
+    let at = Installation::with_household();
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(at.path().join("locum.db"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut other = runtime.block_on(options.connect()).unwrap();
+    runtime.block_on(sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other)).unwrap();
+    let ran = at.run(&["person", "add", "bob"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("is locked by another program"), "{ran:?}");
+    runtime.block_on(sqlx::raw_sql("ROLLBACK").execute(&mut other)).unwrap();
+    assert_eq!(at.json(&["person", "list"]).as_array().unwrap().len(), 1);
+    at.say(&["person", "add", "bob"]);
 }

@@ -1,0 +1,102 @@
+//! Reading the history, and following its chain (H2, H5).
+
+use super::{Names, refused_if_not_allowed};
+use crate::directory::rights::Operation;
+use crate::directory::{AccountId, Actor, Username};
+use crate::history::{ActionType, Entry, Value};
+use crate::provision::{Error, Provision, Refusal, Request, demands};
+use crate::store::{AuditError, Head, HistoryFilter, Reader};
+
+/// Which actions are read (H2).
+#[derive(Debug, Clone, Default)]
+pub struct Question {
+    /// A username, or the id of a deleted account.
+    pub account: Option<String>,
+    /// `locum`, `host:USER`, a username, or the id of a deleted account.
+    pub by: Option<String>,
+    pub kind: Option<ActionType>,
+    pub before: Option<u64>,
+    pub limit: u32,
+}
+
+/// The history, newest first.
+///
+/// # Errors
+/// When the caller may not, or an account is unknown.
+pub async fn history(
+    provision: &Provision,
+    request: &Request,
+    question: Question,
+) -> Result<(Vec<Entry>, Names), Error> {
+    let reading = async {
+        request.demand(&Operation::ReadHistory { app: None })?;
+        let mut reader = provision.0.store.read().await?;
+        let target = match &question.account {
+            None => None,
+            Some(text) => Some(account_or_id(&mut reader, text).await?),
+        };
+        let actor = match question.by.as_deref() {
+            None => None,
+            Some(text) if text == "locum" || text.starts_with("host:") => Actor::from_stored(text),
+            Some(text) => Some(Actor::Account(account_or_id(&mut reader, text).await?)),
+        };
+        let Question { kind, before, limit, .. } = question;
+        let entries =
+            reader.history(&HistoryFilter { target, actor, kind, before, limit, ..HistoryFilter::default() }).await?;
+        let mut names = Names::default();
+        for entry in &entries {
+            let action = &entry.action;
+            names.add_actor(&mut reader, &action.actor).await?;
+            for id in action.target.iter().chain(&action.on_behalf_of) {
+                names.add(&mut reader, *id).await?;
+            }
+            for text in action.cause.iter().map(String::as_str).chain(clear_values(entry)) {
+                for actor in text.split(' ').filter_map(Actor::from_stored) {
+                    names.add_actor(&mut reader, &actor).await?;
+                }
+            }
+        }
+        Ok((entries, names))
+    };
+    refused_if_not_allowed(provision, request, "history", reading.await).await
+}
+
+fn clear_values(entry: &Entry) -> impl Iterator<Item = &str> {
+    let values = entry.action.details.iter().flat_map(|detail| detail.before.iter().chain(&detail.after));
+    values.filter_map(|value| match value {
+        Value::Clear(text) => Some(text.as_str()),
+        Value::Sealed { .. } => None,
+    })
+}
+
+/// Follows the chain of the whole history (H5).
+///
+/// # Errors
+/// When the caller may not, or the store does not answer. A broken chain is an answer.
+pub async fn audit(provision: &Provision, request: &Request) -> Result<(Head, Option<AuditError>), Error> {
+    let reading = async {
+        request.demand(&Operation::ReadHistory { app: None })?;
+        let mut reader = provision.0.store.read().await?;
+        match reader.audit().await {
+            Ok(head) => Ok((head, None)),
+            Err(AuditError::Store(error)) => Err(error.into()),
+            Err(broken @ (AuditError::Broken(_) | AuditError::Misfiled(_))) => Ok((reader.head().await?, Some(broken))),
+        }
+    };
+    refused_if_not_allowed(provision, request, "audit_verify", reading.await).await
+}
+
+async fn account_or_id(reader: &mut Reader, text: &str) -> Result<AccountId, Error> {
+    if let Ok(username) = Username::parse(text)
+        && let Some(account) = reader.account_by_username(&username).await?
+    {
+        return Ok(account.id);
+    }
+    if let Some(Actor::Account(id)) = Actor::from_stored(&format!("account:{text}")) {
+        return Ok(id);
+    }
+    Err(match Username::parse(text) {
+        Ok(username) => demands::unknown_account(reader, &username).await?.into(),
+        Err(_) => Refusal::UnknownAccount { name: text.escape_debug().to_string(), nearest: Vec::new() }.into(),
+    })
+}
