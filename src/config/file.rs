@@ -107,7 +107,7 @@ pub(crate) struct RedisTable {
 pub(crate) enum OnLoss {
     /// The store counts failed attempts by the same rules; the counts are joined when Redis is back.
     Count,
-    /// Whatever cannot be counted is refused.
+    /// Nobody is let in by a credential, not even who was proven before.
     Closed,
 }
 
