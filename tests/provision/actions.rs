@@ -42,8 +42,8 @@ claims! {
         let count = world.count().await;
         world.remove("ann", "reports").await;
         assert_eq!(world.told_since(count).await, [
-            "roles_changed by host:root to ann, role:reports held > -",
             "roles_changed by locum because P7 to ann-ci, role:reports held > -",
+            "roles_changed by host:root to ann, role:reports held > -",
         ]);
     }
 
