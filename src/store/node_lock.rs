@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use super::Store;
 use super::connection::Source;
 use super::error::StoreError;
-use super::place::identity;
+use super::place::{Identity, identity};
 use super::postgres::PostgresSource;
 use crate::clock::Timestamp;
 
@@ -194,7 +194,7 @@ impl Guard {
     }
 
     /// Whether the lock is still ours, and means what it meant.
-    async fn holds(&mut self, identities: Option<((u64, u64), (u64, u64))>) -> bool {
+    async fn holds(&mut self, identities: Option<(Identity, Identity)>) -> bool {
         match self {
             Self::File { path, database, .. } => {
                 let now = (identity(path).await.ok(), identity(database).await.ok());
@@ -207,7 +207,7 @@ impl Guard {
         }
     }
 
-    async fn identities(&self) -> Option<((u64, u64), (u64, u64))> {
+    async fn identities(&self) -> Option<(Identity, Identity)> {
         match self {
             Self::File { path, database, .. } => Some((identity(path).await.ok()?, identity(database).await.ok()?)),
             Self::Session { .. } => None,

@@ -6,6 +6,7 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use sqlx::error::ErrorKind;
 
@@ -23,8 +24,12 @@ pub(crate) enum Place {
 #[derive(Debug)]
 pub(crate) struct FilePlace {
     pub(crate) path: PathBuf,
-    identity: (u64, u64),
+    identity: Identity,
 }
+
+/// Which file it is: device, inode, and when it was made, where the file system knows. The inode alone
+/// would not do: its number is given to the next file as soon as nobody has the old one open.
+pub(crate) type Identity = (u64, u64, Option<SystemTime>);
 
 impl FilePlace {
     /// Remembers which file stands at `path` now.
@@ -33,10 +38,10 @@ impl FilePlace {
     }
 }
 
-/// The device and inode of a file, so that one file put in another's place is known.
-pub(crate) async fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
+/// Which file stands at `path` now, so that one put in another's place is known.
+pub(crate) async fn identity(path: &Path) -> std::io::Result<Identity> {
     let metadata = tokio::fs::metadata(path).await?;
-    Ok((metadata.dev(), metadata.ino()))
+    Ok((metadata.dev(), metadata.ino(), metadata.created().ok()))
 }
 
 impl Place {

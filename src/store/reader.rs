@@ -45,13 +45,11 @@ impl Readers {
                 return Ok(self.lend(session, place));
             }
         }
+        self.source.place().still_there().await?;
         let connecting = tokio::time::timeout(self.timeout, self.source.connect(Purpose::Read));
         match connecting.await {
             Err(_) => Err(late()),
-            Ok(Err(error)) => {
-                self.source.place().still_there().await?;
-                Err(self.source.place().explain(&error))
-            }
+            Ok(Err(error)) => Err(self.source.place().explain(&error)),
             Ok(Ok(connection)) => {
                 Ok(self.lend(Session::new(connection, self.source.place().clone(), self.timeout), place))
             }

@@ -180,7 +180,7 @@ claims! {
     }
 
     async fn an_operation_that_takes_too_long_is_ended_and_the_next_one_runs(backend: Backend) {
-        let settings = locum::store::Settings { timeout: Duration::from_millis(600), ..backend.settings() };
+        let settings = locum::store::Settings { timeout: Duration::from_millis(1_500), ..backend.settings() };
         let store = backend.open_with(&settings).await.unwrap();
         let ann = person("ann");
         let account = ann.clone();
@@ -208,7 +208,7 @@ claims! {
     }
 
     async fn readers_are_bounded_and_waited_for(backend: Backend) {
-        let settings = locum::store::Settings { timeout: Duration::from_millis(300), readers: 1, ..backend.settings() };
+        let settings = locum::store::Settings { timeout: Duration::from_secs(1), readers: 1, ..backend.settings() };
         let store = backend.open_with(&settings).await.unwrap();
         let first = store.read().await.unwrap();
         assert!(matches!(store.read().await.unwrap_err(), StoreError::TimedOut { .. }));

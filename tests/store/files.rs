@@ -16,7 +16,7 @@ fn in_sqlite(claim: impl AsyncFnOnce(Backend)) {
 }
 
 fn impatient(backend: &Backend) -> Settings {
-    Settings { timeout: Duration::from_millis(500), ..backend.settings() }
+    Settings { timeout: Duration::from_millis(1_500), ..backend.settings() }
 }
 
 async fn another_program(backend: &Backend) -> SqliteConnection {
@@ -146,6 +146,7 @@ fn a_file_that_is_deleted_under_us_acknowledges_nothing_more() {
         assert_eq!(try_add(&store, &person("bob")).await.unwrap_err(), gone);
         std::fs::write(backend.path(), "another file").unwrap();
         assert_eq!(try_add(&store, &person("bob")).await.unwrap_err(), gone);
+        assert!(matches!(store.read().await.unwrap_err(), StoreError::Gone { .. }), "nor is another file read");
     });
 }
 

@@ -60,7 +60,7 @@ claims! {
         let _lock = NodeLock::take(&store, HOLDER).await.unwrap();
         backend.open().await.close().await;
         backend.tamper("DELETE FROM schema_version").await;
-        let settings = locum::store::Settings { timeout: Duration::from_millis(400), ..backend.settings() };
+        let settings = locum::store::Settings { timeout: Duration::from_secs(1), ..backend.settings() };
         let refused = backend.open_with(&settings).await.unwrap_err();
         assert!(matches!(&refused, OpenError::InUse { by, found: 0, .. } if by == HOLDER), "{refused}");
     }

@@ -85,7 +85,7 @@ fn what_listens_but_is_no_database_costs_a_bounded_time() {
         let started = Instant::now();
         let error = opening(&format!("postgres://locum:geheim@127.0.0.1:{port}/x")).await;
         assert!(matches!(error, OpenError::Store(StoreError::TimedOut { .. })), "{error}");
-        assert!(started.elapsed() < Duration::from_secs(5));
+        assert!(started.elapsed() < Duration::from_secs(8));
     });
 }
 
@@ -141,7 +141,7 @@ impl Wire {
 
     async fn open(&self) -> Store {
         let backend = Backend::at_url(&self.url);
-        backend.open_with(&Settings { timeout: Duration::from_millis(700), ..backend.settings() }).await.unwrap()
+        backend.open_with(&Settings { timeout: Duration::from_millis(1_500), ..backend.settings() }).await.unwrap()
     }
 }
 
@@ -174,9 +174,9 @@ fn a_server_that_hangs_costs_a_bounded_time_and_is_used_again() {
         let (change, read) = tokio::join!(try_add(&store, &bob), async { store.read().await?.head().await });
         assert!(matches!(change, Err(ChangeError::Store(StoreError::TimedOut { .. }))), "{change:?}");
         assert!(matches!(read, Err(StoreError::TimedOut { .. })), "{read:?}");
-        assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
         wire.held.store(false, Ordering::SeqCst);
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(20);
         while let Err(error) = try_add(&store, &person("cyd")).await {
             assert!(Instant::now() < deadline, "{error}");
         }
