@@ -25,7 +25,8 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use arguments::{Arguments, Command};
+use arguments::{Administration, Arguments, AuditCommand, Command, Global, PatCommand};
+use client::Client;
 use exit::Failure;
 use output::Output;
 
@@ -52,7 +53,12 @@ fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
         Command::Config(config) => command::check::config(&config),
         Command::Completions(completions) => command::program::completions(&completions),
         Command::Version => command::program::version(output),
-        other => runtime()?.block_on(administer(&global, other, output)),
+        Command::Check => runtime()?.block_on(command::check::check(&global, output)),
+        Command::Healthcheck => runtime()?.block_on(command::program::healthcheck(&global, output)),
+        Command::Administer(Administration::Pat(PatCommand::Check(check))) if check.offline => {
+            command::pat_check::offline(&global, output)
+        }
+        Command::Administer(administration) => runtime()?.block_on(administer(&global, administration, output)),
     }
 }
 
@@ -61,39 +67,23 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     built.map_err(|error| Failure::failed(format!("the runtime cannot be made: {error}")))
 }
 
-async fn administer(global: &arguments::Global, command: Command, output: Output) -> Result<(), Failure> {
-    match command {
-        Command::Check => command::check::check(global, output).await,
-        Command::Healthcheck => command::program::healthcheck(global, output).await,
-        Command::Pat(arguments::PatCommand::Check(check)) if check.offline => {
-            command::pat_check::offline(global, output)
-        }
-        command => {
-            let client = client::Client::connect(global).await?;
-            let done = on_a_gateway(&client, command, output).await;
-            client.close().await;
-            done
-        }
-    }
+async fn administer(global: &Global, administration: Administration, output: Output) -> Result<(), Failure> {
+    let client = Client::connect(global).await?;
+    let done = ask(&client, administration, output).await;
+    client.close().await;
+    done
 }
 
-async fn on_a_gateway(client: &client::Client, command: Command, output: Output) -> Result<(), Failure> {
-    match command {
-        Command::Person(person) => command::account::person(client, person, output).await,
-        Command::ProxyUser(proxy_user) => command::account::proxy_user(client, proxy_user, output).await,
-        Command::Pat(pat) => command::pat::pat(client, pat, output).await,
-        Command::Reason(reason) => command::catalogue::reason(client, reason, output).await,
-        Command::Role(role) => command::role::role(client, role, output).await,
-        Command::App(app) => command::catalogue::app(client, app, output).await,
-        Command::Name(name) => command::catalogue::name(client, name, output).await,
-        Command::History(history) => command::history::history(client, history, output).await,
-        Command::Audit(arguments::AuditCommand::Verify) => command::history::verify(client, output).await,
-        Command::Serve(_)
-        | Command::Init
-        | Command::Check
-        | Command::Config(_)
-        | Command::Completions(_)
-        | Command::Healthcheck
-        | Command::Version => unreachable!("`run` and `administer` have done these"),
+async fn ask(client: &Client, administration: Administration, output: Output) -> Result<(), Failure> {
+    match administration {
+        Administration::Person(person) => command::account::person(client, person, output).await,
+        Administration::ProxyUser(proxy_user) => command::account::proxy_user(client, proxy_user, output).await,
+        Administration::Pat(pat) => command::pat::pat(client, pat, output).await,
+        Administration::Reason(reason) => command::catalogue::reason(client, reason, output).await,
+        Administration::Role(role) => command::role::role(client, role, output).await,
+        Administration::App(app) => command::catalogue::app(client, app, output).await,
+        Administration::Name(name) => command::catalogue::name(client, name, output).await,
+        Administration::History(history) => command::history::history(client, history, output).await,
+        Administration::Audit(AuditCommand::Verify) => command::history::verify(client, output).await,
     }
 }

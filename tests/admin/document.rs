@@ -1,5 +1,9 @@
 //! The checked-in `OpenAPI` document is the router's.
 
+use std::collections::BTreeSet;
+
+use clap::Parser as _;
+use locum::cli::arguments::Arguments;
 use serde_json::Value;
 
 /// C4: what programs are told of the API is what the router says.
@@ -38,4 +42,55 @@ fn only_one_answer_can_hold_a_secret() {
     let with_secret: Vec<_> =
         schemas.iter().filter(|(_, schema)| schema.to_string().contains("\"token\"")).map(|(name, _)| name).collect();
     assert_eq!(with_secret, ["CheckPat", "MadePat"], "CheckPat is what is sent, not answered");
+}
+
+/// C4: every operation of the API has its line of the command line, and every line is understood.
+#[test]
+fn every_operation_has_its_line_of_the_command_line() {
+    let lines = [
+        ("put /v1/accounts/{username}/apps/{app}", "app grant ann blog"),
+        ("delete /v1/accounts/{username}/apps/{app}", "app remove ann blog"),
+        ("post /v1/accounts/{username}/copy-roles", "role copy --from ann --to bob"),
+        ("put /v1/accounts/{username}/roles/{role}", "role grant ann reports"),
+        ("delete /v1/accounts/{username}/roles/{role}", "role remove ann reports"),
+        ("get /v1/apps", "app list"),
+        ("get /v1/audit", "audit verify"),
+        ("delete /v1/deleted-names/{username}", "name release ann"),
+        ("get /v1/health", "healthcheck"),
+        ("get /v1/history", "history"),
+        ("post /v1/pats/check", "pat check"),
+        ("get /v1/pats/{public_id}", "pat show 0123456789ab"),
+        ("post /v1/pats/{public_id}/confirm", "pat confirm 0123456789ab"),
+        ("post /v1/pats/{public_id}/revoke", "pat revoke 0123456789ab --reason other"),
+        ("get /v1/people", "person list"),
+        ("post /v1/people", "person add ann"),
+        ("get /v1/people/{username}", "person show ann"),
+        ("delete /v1/people/{username}", "person delete ann"),
+        ("post /v1/people/{username}/activate", "person activate ann"),
+        ("post /v1/people/{username}/inactivate", "person inactivate ann"),
+        ("get /v1/proxy-users", "proxy-user list"),
+        ("post /v1/proxy-users", "proxy-user add ann-ci --owner ann"),
+        ("get /v1/proxy-users/{username}", "proxy-user show ann-ci"),
+        ("delete /v1/proxy-users/{username}", "proxy-user delete ann-ci"),
+        ("post /v1/proxy-users/{username}/activate", "proxy-user activate ann-ci"),
+        ("post /v1/proxy-users/{username}/inactivate", "proxy-user inactivate ann-ci"),
+        ("get /v1/proxy-users/{username}/pats", "pat list ann-ci"),
+        ("post /v1/proxy-users/{username}/pats", "pat add ann-ci --service ci"),
+        ("get /v1/reasons", "reason list"),
+        ("post /v1/reasons", "reason add moved The-service-moved"),
+        ("get /v1/roles", "role list"),
+        ("post /v1/roles", "role add reports"),
+        ("get /v1/roles/{role}", "role show reports"),
+        ("put /v1/roles/{role}", "role set reports --empty"),
+    ];
+    let document: Value = serde_json::from_str(&locum::admin::document()).unwrap();
+    let paths = document["paths"].as_object().unwrap().iter();
+    let methods = |(path, item): (&String, &Value)| -> Vec<String> {
+        item.as_object().unwrap().keys().map(|method| format!("{method} {path}")).collect()
+    };
+    let operations: BTreeSet<String> = paths.flat_map(methods).collect();
+    assert_eq!(operations, lines.iter().map(|(operation, _)| (*operation).to_owned()).collect());
+    for (_, line) in lines {
+        assert!(Arguments::try_parse_from(["locum"].into_iter().chain(line.split(' '))).is_ok(), "{line}");
+    }
 }

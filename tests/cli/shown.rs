@@ -134,6 +134,18 @@ fn a_token_is_shown_once_with_what_it_may() {
     PUBLIC-ID     nightly build  revoked               2026-01-01 00:00  -
                                  (no_longer_in_use)
     ");
+    let user = at.json(&["history", "--type", "user_added"])[0]["actor"].as_str().unwrap().to_owned();
+    let text = at.say(&["pat", "show", &id]);
+    assert_snapshot!(settled(&text).replace(&id, "PUBLIC-ID").replace(&user, "host:USER"), @r"
+    public id      PUBLIC-ID
+    proxy user     ann-ci
+    service        nightly build
+    state          revoked since 2026-01-01 00:00:00 by host:USER (no_longer_in_use)
+    made           2026-01-01 00:00:00 by host:USER
+    expires        2026-01-01 00:00:00
+    last used      -
+    restricted to  10.0.0.0/8, safe methods
+    ");
 }
 
 #[test]

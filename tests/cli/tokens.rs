@@ -35,6 +35,7 @@ fn a_token_is_made_confirmed_listed_and_revoked() {
     assert_eq!(list.as_array().unwrap().len(), 2);
     assert!(!list.to_string().contains(&made["token"].as_str().unwrap()[22..62]), "the secret is shown once (T4)");
 
+    assert_eq!(at.json(&["pat", "show", id])["public_id"], id);
     let revoked = at.json(&["pat", "revoke", id, "--reason", "compromised"]);
     assert_eq!((&revoked["state"], &revoked["revoked"]["reason"]), (&json!("revoked"), &json!("compromised")));
     assert_eq!(at.refused(&["pat", "revoke", id, "--reason", "other"])["code"], "pat_revoked");

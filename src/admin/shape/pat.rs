@@ -21,7 +21,7 @@ pub struct NewPat {
     /// Apps that it may reach; all that its account reaches when empty.
     #[serde(default)]
     pub apps: Vec<String>,
-    /// Only safe methods (RFC 9110 §9.2.1).
+    /// Only methods that read (RFC 9110 §9.2.1), `WebDAV`'s among them.
     #[serde(default)]
     pub read_only: bool,
 }

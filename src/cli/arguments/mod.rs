@@ -59,6 +59,19 @@ pub enum Command {
     /// About the configuration file
     #[command(subcommand)]
     Config(ConfigCommand),
+    #[command(flatten)]
+    Administer(Administration),
+    /// Print completions for a shell
+    Completions(CompletionsArguments),
+    /// Ask the running gateway whether it is well
+    Healthcheck,
+    /// Print the version
+    Version,
+}
+
+/// What is asked of the admin API, of a running gateway's or in-process.
+#[derive(Debug, Subcommand)]
+pub enum Administration {
     /// People: those who own proxy users
     #[command(subcommand)]
     Person(PersonCommand),
@@ -85,12 +98,6 @@ pub enum Command {
     /// Whether the history is whole
     #[command(subcommand)]
     Audit(AuditCommand),
-    /// Print completions for a shell
-    Completions(CompletionsArguments),
-    /// Ask the running gateway whether it is well
-    Healthcheck,
-    /// Print the version
-    Version,
 }
 
 #[cfg(test)]
@@ -126,6 +133,7 @@ mod tests {
             "pat list ann-ci",
             "pat revoke 0123456789ab --reason compromised",
             "pat confirm 0123456789ab",
+            "pat show 0123456789ab --json",
             "pat check --from 10.0.0.1",
             "pat check --offline",
             "reason list",

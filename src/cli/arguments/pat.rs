@@ -15,6 +15,11 @@ pub enum PatCommand {
         #[arg(value_name = "PROXY-USER")]
         proxy_user: String,
     },
+    /// Show one token, without its secret
+    Show {
+        #[arg(value_name = "PUBLIC-ID")]
+        public_id: String,
+    },
     /// Revoke a token at once and for good
     Revoke {
         #[arg(value_name = "PUBLIC-ID")]
@@ -53,7 +58,7 @@ pub struct PatAddArguments {
     #[arg(long = "app", value_name = "APP")]
     pub apps: Vec<String>,
 
-    /// Only safe methods: GET, HEAD, OPTIONS, TRACE
+    /// Only methods that read: GET, HEAD, OPTIONS, TRACE, PROPFIND, REPORT, SEARCH, QUERY
     #[arg(long)]
     pub read_only: bool,
 

@@ -19,6 +19,10 @@ pub(in crate::cli) async fn pat(client: &Client, command: PatCommand, output: Ou
                 table(&header, pats.iter().map(row))
             })
         }
+        PatCommand::Show { public_id } => {
+            let pat: PatView = client.get(&path(&["pats", &public_id])).await?;
+            output.answer(&pat, in_words)
+        }
         PatCommand::Revoke { public_id, reason } => {
             let revoked: PatView = client.post(&path(&["pats", &public_id, "revoke"]), &RevokePat { reason }).await?;
             output.answer(&revoked, |pat| format!("revoked `{}` of `{}`", pat.public_id, pat.account))
@@ -109,6 +113,23 @@ fn print_as_json(pat: &PatView, token: &PresentedToken) -> Result<(), Failure> {
     // A token is ASCII letters, digits and `_`: nothing in it has to be escaped.
     let whole = Zeroizing::new(format!("{open},\n  \"token\": \"{}\"\n}}", token.expose()));
     print(&whole)
+}
+
+fn in_words(pat: &PatView) -> String {
+    let state = match &pat.revoked {
+        Some(why) => format!("{} since {} by {} ({})", pat.state, instant(&why.at), why.by, why.reason),
+        None => pat.state.clone(),
+    };
+    fields(&[
+        ("public id", pat.public_id.clone()),
+        ("proxy user", pat.account.clone()),
+        ("service", pat.service.clone()),
+        ("state", state),
+        ("made", format!("{} by {}", instant(&pat.created_at), pat.created_by)),
+        ("expires", instant(&pat.expires_at)),
+        ("last used", pat.last_used_at.as_deref().map_or_else(|| "-".to_owned(), instant)),
+        ("restricted to", restrictions_in_words(pat)),
+    ])
 }
 
 fn row(pat: &PatView) -> Vec<String> {
