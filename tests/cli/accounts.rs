@@ -102,7 +102,7 @@ fn a_refused_copy_names_every_role_in_the_way() {
     assert_eq!(at.json(&["proxy-user", "show", "ann-ci"])["roles"], json!([]));
 }
 
-/// H2, item 9: the history by account, by actor and by type, newest first.
+/// H2, item 9: the history by account, by actor, by type and by date, newest first.
 #[test]
 fn the_history_is_read_by_account_actor_and_type() {
     let at = Installation::with_household();
@@ -120,6 +120,12 @@ fn the_history_is_read_by_account_actor_and_type() {
     assert!(user.starts_with("host:"), "{user}");
     let by_host = at.json(&["history", "--by", &user, "--limit", "2"]);
     assert_eq!(by_host.as_array().unwrap().len(), 2);
+
+    let all = at.json(&["history", "--since", "2020-01-01T00:00:00Z", "--until", "2999-01-01T00:00:00Z"]);
+    assert_eq!(all, at.json(&["history"]));
+    assert_eq!(at.json(&["history", "--until", "2020-01-01T00:00:00Z"]), json!([]));
+    assert_eq!(at.json(&["history", "--since", "2999-01-01T00:00:00+01:00"]), json!([]));
+    assert_eq!(at.run(&["history", "--since", "yesterday", "--json"]).problem()["code"], "invalid_request");
 
     let id = at.json(&["person", "show", "ann"])["id"].as_str().unwrap().to_owned();
     at.say(&["person", "delete", "ann"]);

@@ -10,6 +10,7 @@ use crate::admin::AdminState;
 use crate::admin::extract::{Asked, Asking};
 use crate::admin::problem::Problem;
 use crate::admin::shape::{AuditView, EntryPage};
+use crate::clock::Timestamp;
 use crate::history::ActionType;
 use crate::provision::reading::{self, Question};
 
@@ -26,6 +27,10 @@ pub(in crate::admin) struct HistoryQuery {
     #[serde(rename = "type")]
     #[param(rename = "type")]
     kind: Option<String>,
+    /// Not before this instant (RFC 3339).
+    since: Option<String>,
+    /// Before this instant (RFC 3339).
+    until: Option<String>,
     /// The `next` of the page before.
     cursor: Option<String>,
     /// 1 to 1000; 100 when not said.
@@ -45,6 +50,8 @@ pub(in crate::admin) async fn list(
         account: query.account,
         by: query.by,
         kind: query.kind.as_deref().map(action_type).transpose()?,
+        since: query.since.as_deref().map(instant).transpose()?,
+        until: query.until.as_deref().map(instant).transpose()?,
         before: query.cursor.as_deref().map(sequence).transpose()?,
         // One more than asked for, to know whether there is a next page.
         limit: size + 1,
@@ -62,6 +69,10 @@ fn action_type(slug: &str) -> Result<ActionType, Problem> {
         let shown: String = slug.chars().take(64).flat_map(char::escape_debug).collect();
         Problem::invalid(format!("`{shown}` is no type of action; the types are {}", slugs.join(", ")))
     })
+}
+
+fn instant(text: &str) -> Result<Timestamp, Problem> {
+    Timestamp::parse(text).map_err(Problem::invalid)
 }
 
 fn sequence(cursor: &str) -> Result<u64, Problem> {

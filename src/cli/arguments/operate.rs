@@ -39,6 +39,14 @@ pub struct HistoryArguments {
     #[arg(long = "type", value_name = "TYPE")]
     pub kind: Option<String>,
 
+    /// Not before this instant, such as `2026-11-21T00:00:00Z`
+    #[arg(long, value_name = "INSTANT")]
+    pub since: Option<String>,
+
+    /// Before this instant
+    #[arg(long, value_name = "INSTANT")]
+    pub until: Option<String>,
+
     /// How many at most
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub limit: u32,

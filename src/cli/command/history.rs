@@ -19,6 +19,8 @@ pub(in crate::cli) async fn history(client: &Client, asked: HistoryArguments, ou
             ("account", asked.account.as_deref()),
             ("by", asked.by.as_deref()),
             ("type", asked.kind.as_deref()),
+            ("since", asked.since.as_deref()),
+            ("until", asked.until.as_deref()),
             ("cursor", cursor.as_deref()),
             ("limit", Some(limit.as_str())),
         ];

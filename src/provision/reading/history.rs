@@ -1,6 +1,7 @@
 //! Reading the history, and following its chain (H2, H5).
 
 use super::{Names, refused_if_not_allowed};
+use crate::clock::Timestamp;
 use crate::directory::rights::Operation;
 use crate::directory::{AccountId, Actor, Username};
 use crate::history::{ActionType, Entry, Value};
@@ -15,6 +16,11 @@ pub struct Question {
     /// `locum`, `host:USER`, a username, or the id of a deleted account.
     pub by: Option<String>,
     pub kind: Option<ActionType>,
+    /// Not before this instant.
+    pub since: Option<Timestamp>,
+    /// Before this instant.
+    pub until: Option<Timestamp>,
+    /// Only entries before this sequence number: where the page before ended.
     pub before: Option<u64>,
     pub limit: u32,
 }
@@ -40,9 +46,9 @@ pub async fn history(
             Some(text) if text == "locum" || text.starts_with("host:") => Actor::from_stored(text),
             Some(text) => Some(Actor::Account(account_or_id(&mut reader, text).await?)),
         };
-        let Question { kind, before, limit, .. } = question;
-        let entries =
-            reader.history(&HistoryFilter { target, actor, kind, before, limit, ..HistoryFilter::default() }).await?;
+        let Question { kind, since, until, before, limit, .. } = question;
+        let filter = HistoryFilter { target, actor, kind, since, until, before, limit };
+        let entries = reader.history(&filter).await?;
         let mut names = Names::default();
         for entry in &entries {
             let action = &entry.action;
