@@ -43,7 +43,7 @@ async fn an_account_is_shown_with_all_of_its_fields() {
     );
 }
 
-/// T3: the secret stands in the answer that made the token and in no other; nothing may keep it.
+/// T3, PT-005: the secret stands in the answer that made the token and in no other; nothing may keep it.
 #[tokio::test]
 async fn the_secret_is_answered_once_and_never_kept() {
     let api = household().await;

@@ -29,6 +29,20 @@ async fn the_fifth_failure_shuts_the_account_for_whatever_starts_afterwards() {
     assert_eq!(reason(&house.ask(&good).await), RefusalReason::AccountInactive);
 }
 
+/// L1, AU-003: failures in a row have no window: five over ninety days shut as five at once do.
+#[tokio::test]
+async fn five_failures_over_ninety_days_shut_the_account() {
+    let house = House::open().await;
+    let billing = house.proxy("billing", house.person("ann").await).await;
+    for _ in 0..5 {
+        assert!(house.is_active(billing).await);
+        house.clock.advance(std::time::Duration::from_hours(18 * 24));
+        house.ask(&basic("billing", "nonsense")).await;
+    }
+    house.actions_when(ActionType::AttemptsLocked, billing, 1).await;
+    assert!(!house.is_active(billing).await);
+}
+
 /// L1, L3: a success in between starts the count again, and only then is the counter asked.
 #[tokio::test]
 async fn a_success_in_between_starts_the_count_again() {

@@ -5,6 +5,7 @@
 
 mod crowd;
 mod lockout;
+mod rows;
 mod stories;
 
 #[path = "../harness/locum.rs"]

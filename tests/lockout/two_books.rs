@@ -174,6 +174,22 @@ async fn a_success_clears_both_books_before_it_is_answered() {
     assert_eq!(node.fail(account, 5).await, Ok(Counted::Counted(1)));
 }
 
+/// L1, AU-003: what a success leaves in Redis lapses, what is counted on top of it does not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn failures_on_record_in_redis_never_lapse() {
+    let (world, redis) = (sqlite().await, Redis::start());
+    let node = Node::start(&world, Some(&redis), OnLoss::Count).await;
+    node.redis_is(RedisHealth::Up).await;
+    let account = world.account().await;
+    let key = format!("locum:failures:{{{account}}}");
+    let never_lapses = || redis.ask(&format!("PTTL {key}")).starts_with(":-1\r");
+    node.fail_with(account, 1..2).await;
+    assert_eq!(node.succeed(account).await, Ok(Reset::Cleared));
+    assert!(!never_lapses(), "what a success leaves");
+    node.fail_with(account, 2..3).await;
+    assert!(never_lapses(), "a failure on record");
+}
+
 /// L7: a start without Redis works, and Redis takes over when it is there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_start_without_redis_works() {

@@ -110,7 +110,7 @@ claims! {
         assert!(world.is_active("ann-ci").await && !world.is_active("ann-2").await);
     }
 
-    /// P12, P13: deleted, an account is gone with its tokens, an owner with its proxy users; the history
+    /// P12, P13, AG-005: deleted, an account is gone with its tokens, an owner with its proxy users; the history
     /// stays and still verifies.
     async fn deleting_an_owner_deletes_its_proxy_users_and_keeps_the_history(world: World) {
         world.person("ann").await;

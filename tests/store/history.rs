@@ -30,7 +30,7 @@ async fn audit(store: &Store) -> AuditError {
 }
 
 claims! {
-    /// H5
+    /// H5, AG-001
     async fn a_changed_entry_is_named(backend: Backend) {
         let store = ten_entries(&backend).await;
         backend.tamper(
@@ -39,14 +39,14 @@ claims! {
         assert_eq!(audit(&store).await, AuditError::Broken(Broken::Changed(4)));
     }
 
-    /// H5
+    /// H5, AG-001
     async fn a_removed_entry_is_named(backend: Backend) {
         let store = ten_entries(&backend).await;
         backend.tamper("DELETE FROM history WHERE sequence = 6").await;
         assert_eq!(audit(&store).await, AuditError::Broken(Broken::Missing { expected: 6, found: 7 }));
     }
 
-    /// H5
+    /// H5, AG-001
     async fn two_swapped_entries_are_found(backend: Backend) {
         let store = ten_entries(&backend).await;
         backend.tamper(
