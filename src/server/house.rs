@@ -109,7 +109,8 @@ impl House {
         Ok(Self { store, lock, provision, authn, authz, in_flight, lockout, work })
     }
 
-    /// Writes what waits, gives the lock back and closes the store.
+    /// Writes what waits, closes the store, and only then gives its lock back: whoever takes it next is
+    /// the only one who writes.
     pub async fn close(self) {
         let Self { store, lock, provision, authn, authz, lockout, work, .. } = self;
         // The questions end with the last handle; then the answering tasks write what is left.
@@ -120,8 +121,8 @@ impl House {
             }
         }
         drop((lockout, provision));
-        lock.release().await;
         store.close().await;
+        lock.release().await;
     }
 }
 
