@@ -152,6 +152,7 @@ pub fn notes(lockout: &Lockout) -> Vec<String> {
 ///
 /// # Panics
 /// When the operating system has no randomness: then no key and no token can be made safely.
+#[expect(clippy::disallowed_methods, reason = "the one place from which randomness is handed to all others")]
 pub fn random(buffer: &mut [u8]) {
     aws_lc_rs::rand::fill(buffer).expect("the operating system provides random bytes");
 }
