@@ -20,19 +20,10 @@ pub struct Principal<'a> {
 /// Nothing but [`decide`] makes one:
 ///
 /// ```compile_fail
-/// let permit = locum::policy::Permit { public: true };
+/// let permit = locum::policy::Permit(());
 /// ```
 #[derive(Debug, PartialEq, Eq)]
-pub struct Permit {
-    public: bool,
-}
-
-impl Permit {
-    /// Whether nobody had to be known for it.
-    pub const fn is_public(&self) -> bool {
-        self.public
-    }
-}
+pub struct Permit(());
 
 /// Why somebody may not do this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -91,7 +82,7 @@ impl Denial {
 /// The first reason to refuse, in the order of [`Denial`].
 pub fn decide(app: &AppName, rule: &Rule, who: Option<Principal<'_>>, method: &Method) -> Result<Permit, Denial> {
     let Some(Principal { roles, restrictions }) = who else {
-        return if rule.public { Ok(Permit { public: true }) } else { Err(Denial::CredentialRequired) };
+        return if rule.public { Ok(Permit(())) } else { Err(Denial::CredentialRequired) };
     };
     if restrictions.read_only && !is_safe(method) {
         return Err(Denial::TokenReadOnly);
@@ -100,7 +91,7 @@ pub fn decide(app: &AppName, rule: &Rule, who: Option<Principal<'_>>, method: &M
         return Err(Denial::TokenOtherApps);
     }
     if rule.public {
-        return Ok(Permit { public: true });
+        return Ok(Permit(()));
     }
     if !has_access(roles, app) {
         return Err(Denial::NoAppAccess);
@@ -114,7 +105,7 @@ pub fn decide(app: &AppName, rule: &Rule, who: Option<Principal<'_>>, method: &M
     if !any_permission || !rule.permissions_all.iter().all(|asked| roles.has_permission(asked)) {
         return Err(Denial::PermissionMissing);
     }
-    Ok(Permit { public: false })
+    Ok(Permit(()))
 }
 
 /// Access to an app is given alone, or with the first role in it (R8).
@@ -178,7 +169,7 @@ mod tests {
     #[test]
     fn a_public_route_is_open_but_not_to_a_token_that_is_for_another_app() {
         let rule = Rule { public: true, ..Rule::default() };
-        assert_eq!(decide(&shop(), &rule, None, &Method::POST), Ok(Permit { public: true }));
+        assert_eq!(decide(&shop(), &rule, None, &Method::POST), Ok(Permit(())));
         let elsewhere = Restrictions { apps: vec![AppName::parse("wiki").unwrap()], ..Restrictions::default() };
         assert_eq!(ask(&rule, &roles(&[], false), &elsewhere, &Method::GET), Err(Denial::TokenOtherApps));
     }
