@@ -80,7 +80,8 @@ pub async fn ready(provision: &Provision, folder: &StateFolder, clock: &dyn Cloc
         Err(error) => return Err(error.into()),
     };
     pat::confirm(provision, &request, new.pat.public_id).await?;
-    let token = new.token.map(|token| Zeroizing::new(token.expose().to_owned())).unwrap_or_default();
+    let token = new.token.expect("a wish without an idempotency key is never a repetition");
+    let token = Zeroizing::new(token.expose().to_owned());
     Ok(Accounts { token, state: TokenState::New })
 }
 
