@@ -201,7 +201,7 @@ fn key_files_that_cannot_be_used_are_named() {
     assert!(missing.code == 1 && missing.err.contains("does not exist"), "{missing:?}");
 }
 
-/// C1: a wrong configuration ends with 78, and names file, line and the nearest key.
+/// C1, C2: a wrong configuration ends with 78, and names file, line and the nearest key.
 #[test]
 fn a_wrong_configuration_ends_with_78() {
     let at = Installation::with("[server]\nlisten = \"nowhere\"\n");
