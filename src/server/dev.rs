@@ -161,6 +161,9 @@ fn quoted(text: &str) -> String {
 
 /// Whether nobody else could have put there what is read from it, or watch what is written to it. A
 /// folder of a well-known name, in a place where everybody can make folders, may be somebody else's.
+///
+/// # Errors
+/// When the folder cannot be looked at.
 pub fn is_ours(folder: &Path) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt as _;
     let metadata = std::fs::metadata(folder)?;

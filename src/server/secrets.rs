@@ -124,7 +124,12 @@ pub fn replace_private(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    // What an earlier process left there is taken away, never written through: it may be a link.
+    match std::fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
     file.set_permissions(Permissions::from_mode(0o600))?;
     file.write_all(content)?;
     file.sync_all()?;
@@ -134,6 +139,17 @@ pub fn replace_private(path: &Path, content: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// T4: what stands beside the file is replaced, and not what it may be a link to.
+    #[test]
+    fn a_private_file_is_never_written_through_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, other) = (folder.path().join("dev.env"), folder.path().join("other"));
+        std::fs::write(&other, "theirs").unwrap();
+        std::os::unix::fs::symlink(&other, folder.path().join("dev.env.new")).unwrap();
+        replace_private(&file, b"ours").unwrap();
+        assert_eq!((std::fs::read(&file).unwrap(), std::fs::read(&other).unwrap()), (b"ours".into(), b"theirs".into()));
+    }
 
     #[test]
     fn a_key_that_root_hands_over_may_be_read_by_the_group_it_is_handed_to() {
