@@ -6,6 +6,7 @@
 use super::nearest::{listed, nearest};
 use super::problems::Problem;
 use super::shape::{Key, Shape};
+use super::source::without_passwords;
 use super::tree::{Entry, Node, Table, Value};
 
 /// Takes out of the tree whatever does not fit the shape of the file, and says what and why.
@@ -169,6 +170,7 @@ pub(super) fn dotted(path: &str, key: &str) -> String {
 
 /// Between backticks, on one line, and not longer than a line bears.
 pub(super) fn quoted(text: &str) -> String {
+    let text = without_passwords(text);
     let shown: String = text.chars().take(80).flat_map(char::escape_debug).collect();
     let more = if text.chars().count() > 80 { "…" } else { "" };
     format!("`{shown}{more}`")

@@ -91,7 +91,7 @@ impl std::fmt::Debug for Source {
 }
 
 /// Hides what stands between `://` and the last `@` of a word, and what follows `password=`.
-fn without_passwords(line: &str) -> String {
+pub(super) fn without_passwords(line: &str) -> String {
     let mut hidden: Vec<Range<usize>> = Vec::new();
     for (at, scheme_end) in line.match_indices("://") {
         let start = at + scheme_end.len();

@@ -192,8 +192,8 @@ fn refuse_ambiguous(version: Version, headers: &HeaderMap) -> Result<(), Refusal
     Ok(())
 }
 
-/// The names that `Connection` nominates. What frames the message or says whom it is for is not the
-/// client's to take away.
+/// The names that `Connection` nominates. What frames the message, says whom it is for or who asks is not
+/// the client's to take away: a bad credential that vanished would be none, and a public route open.
 fn nominated(headers: &HeaderMap) -> Result<Vec<HeaderName>, Refusal> {
     let mut names = Vec::new();
     for value in headers.get_all(CONNECTION) {
@@ -203,7 +203,7 @@ fn nominated(headers: &HeaderMap) -> Result<Vec<HeaderName>, Refusal> {
                 continue;
             }
             let name = HeaderName::from_bytes(token.as_bytes()).map_err(|_| Refusal::Malformed("connection"))?;
-            if !matches!(name, HOST | CONTENT_LENGTH) {
+            if !matches!(name, HOST | CONTENT_LENGTH | AUTHORIZATION) {
                 names.push(name);
             }
         }

@@ -137,6 +137,16 @@ fn connection_names_nothing_of_ours_away() {
     }
 }
 
+/// G2, G5: a credential cannot be named away either, so a bad one does not turn into none.
+#[test]
+fn connection_cannot_make_a_bad_credential_vanish() {
+    let scene = scene();
+    let named = |line: &str| format!("{line}Connection: authorization, keep-alive\r\n");
+    assert_eq!(scene.ask("app.test", "/pub/x", &named(&scene.billing.basic())), 200);
+    assert_eq!(scene.upstream.last().value("X-Locum-User").as_deref(), Some("billing"));
+    assert_eq!(scene.ask("app.test", "/pub/x", &named("Authorization: Basic YmlsbGluZzpub25zZW5zZQ==\r\n")), 401);
+}
+
 /// HD-043, G2, G7: Locum's own credential never arrives; what belongs to the app does.
 #[test]
 fn a_consumed_credential_never_arrives_and_a_foreign_one_does() {
