@@ -70,7 +70,7 @@ impl Api {
             peppers: Arc::new(Peppers::parse(&format!("1 {}", "ab".repeat(32))).unwrap()),
             tombstones: Arc::new(TombstoneKey::parse(&"cd".repeat(32)).unwrap()),
             clock: clock.clone(),
-            random: Arc::new(|buffer| aws_lc_rs::rand::fill(buffer).unwrap()),
+            random: Arc::new(|buffer| rand::fill(buffer)),
             settings: Settings::default(),
         });
         app::register(&provision, [AppName::parse("blog").unwrap()].into()).await.unwrap();
