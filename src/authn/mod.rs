@@ -8,7 +8,8 @@
 //!   sources     the budget of failures of each source address
 //!   verdict     proven, refused, throttled, unavailable
 //!
-//!   authenticator  what answers the questions: one look-up, one HMAC, one step of the counter
+//!   authenticator  what answers the questions, and the making of both sides
+//!   judge          one look-up, one HMAC, one step of the counter
 //!   judgement      the rules of the answer, pure: who is charged, who is told
 //!   flights        judgements under way, shared by identical good credentials
 //!   lockout        failures in a row, and the account is shut
@@ -26,6 +27,7 @@ mod digest;
 mod flights;
 mod handle;
 mod journal;
+mod judge;
 mod judgement;
 pub mod lockout;
 mod presented;
