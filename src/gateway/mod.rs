@@ -29,6 +29,8 @@ use tower::{Service, ServiceBuilder};
 pub use body::{Body, BodyError};
 pub use hangup::Hangup;
 pub use identity_headers::{Field, HeaderLine, Piece, Preset};
+pub use plan::Plan;
+pub use refusal::Refusal;
 pub use settings::{AppSettings, Identity, Problem, Settings, Timeouts};
 pub use visit::{Arrival, Peer};
 
@@ -37,7 +39,6 @@ use crate::authz::Authz;
 use crate::clock::Clock;
 use crate::cluster::InFlight;
 use layer::{Authenticate, Authorize, Contain, Hygiene, Identify, RequestIdLayer, Resolve, Route, Throttle, forward};
-use plan::Plan;
 
 /// What the gateway stands on.
 #[derive(Debug, Clone)]

@@ -5,8 +5,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
+
 use super::hygiene::Hygiene;
 use super::identity_headers::{IdentityHeaders, Rendered};
+use super::refusal::Refusal;
 use super::settings::{Problem, Settings, Timeouts};
 use super::upstream::Instances;
 use crate::authn::Proven;
@@ -17,10 +20,11 @@ use crate::policy::RouteTable;
 /// How many principals' headers are remembered on one core.
 const RENDERED: usize = 10_000;
 
-/// One core's view of the settings.
+/// One core's view of the settings. Each stack makes its own; what it does to heads can be had, and
+/// measured, without a connection.
 #[derive(Debug)]
-pub(super) struct Plan {
-    pub(super) hygiene: Hygiene,
+pub struct Plan {
+    hygiene: Hygiene,
     pub(super) table: RouteTable,
     /// By the route's `app_index`.
     pub(super) apps: Vec<App>,
@@ -51,7 +55,7 @@ struct Told {
 impl Plan {
     /// # Errors
     /// Everything that is wrong with the settings.
-    pub(super) fn compile(settings: &Settings) -> Result<Self, Vec<Problem>> {
+    pub fn compile(settings: &Settings) -> Result<Self, Vec<Problem>> {
         let problems = settings.problems();
         if !problems.is_empty() {
             return Err(problems);
@@ -76,15 +80,37 @@ impl Plan {
         let hygiene = Hygiene::new(apps.iter().flat_map(|app| app.headers.managed().iter().cloned()));
         Ok(Self { hygiene, table, apps, instances: settings.apps.iter().map(|app| app.upstreams.len()).sum() })
     }
+
+    /// Takes from a client's head whatever is not the client's to say (G5).
+    ///
+    /// # Errors
+    /// When the head is ambiguous or too large.
+    pub fn clean(&self, version: Version, headers: &mut HeaderMap) -> Result<(), Refusal> {
+        self.hygiene.clean(version, headers)
+    }
+
+    /// Sets what the app at `app_index`, its place in the settings, is told of its caller (G6); whatever
+    /// stands there under the same names is overwritten.
+    pub fn tell(
+        &self,
+        app_index: usize,
+        who: Option<(&Arc<Proven>, &Arc<InForce>)>,
+        request_id: &str,
+        headers: &mut HeaderMap,
+    ) {
+        self.apps[app_index].tell(who, request_id, |name, value| {
+            headers.insert(name.clone(), value.clone());
+        });
+    }
 }
 
 impl App {
     /// Hands every identity header of one request to `set`.
-    pub(super) fn tell(
+    fn tell(
         &self,
         who: Option<(&Arc<Proven>, &Arc<InForce>)>,
         request_id: &str,
-        mut set: impl FnMut(&http::HeaderName, &http::HeaderValue),
+        mut set: impl FnMut(&HeaderName, &HeaderValue),
     ) {
         match who {
             None => self.anonymous.iter().for_each(|(name, value)| set(name, value)),

@@ -16,7 +16,7 @@ use crate::policy::{Accept, Denial};
 
 /// Why the gateway answers instead of an app.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub enum Refusal {
     /// The message is malformed, or could be read in two ways.
     Malformed(&'static str),
     TargetTooLong,

@@ -12,7 +12,6 @@ use http_body::Body as _;
 use tower::{Service, service_fn};
 
 use super::authorize::Permitted;
-use super::resolve::Principal;
 use crate::gateway::body::Body;
 use crate::gateway::hygiene::{self, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_REQUEST_ID};
 use crate::gateway::plan::{App, Plan};
@@ -53,7 +52,9 @@ async fn send(plan: &Plan, upstream: &impl Exchange, permitted: Permitted) -> An
     head.extensions.clear();
     head.version = http::Version::HTTP_11;
     set_hop_words(&mut head.headers, peer.forwarded_for(), &destination.host, &id);
-    set_identity(&mut head.headers, app, who.as_ref(), &id);
+    // The last to touch the head, so that nothing can take away or overwrite what it says (G5).
+    let told = who.as_ref().map(|who| (&who.proven, &who.in_force));
+    plan.tell(destination.route.app_index, told, id.as_str(), &mut head.headers);
 
     let bounds = Bounds { timeouts: app.timeouts, guard, progress };
     let outgoing = Request::from_parts(head, body);
@@ -109,12 +110,4 @@ fn set_hop_words(headers: &mut HeaderMap, peer: &HeaderValue, host: &HeaderValue
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
     headers.insert(X_FORWARDED_HOST, host.clone());
     headers.insert(X_REQUEST_ID, id.as_value().clone());
-}
-
-/// The last to touch the head, so that nothing can take away or overwrite what it says (G5).
-fn set_identity(headers: &mut HeaderMap, app: &App, who: Option<&Principal>, id: &RequestId) {
-    let who = who.map(|who| (&who.proven, &who.in_force));
-    app.tell(who, id.as_str(), |name, value| {
-        headers.insert(name.clone(), value.clone());
-    });
 }

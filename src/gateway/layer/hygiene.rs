@@ -89,7 +89,7 @@ fn sanitise(plan: &Plan, visit: &mut Visit) -> Result<Target, Refusal> {
     }
     let host = one_host(visit)?;
     to_origin_form(visit, &host)?;
-    plan.hygiene.clean(version, visit.request.headers_mut())?;
+    plan.clean(version, visit.request.headers_mut())?;
     let uri = visit.request.uri();
     if uri.path() == "*" {
         return if method == Method::OPTIONS { Ok(Target::Gateway) } else { Err(Refusal::Malformed("asterisk")) };
