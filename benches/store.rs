@@ -68,11 +68,11 @@ fn measure(criterion: &mut Criterion, name: &str, location: impl Fn() -> Locatio
 
     let mut turn = 0;
     group.bench_function("look up a credential", |b| {
-        let (username, public_ids) = &*full;
+        let (store, (username, public_ids)) = (&*store, &*full);
         b.to_async(&*RUNTIME).iter(|| {
             // Far from the one before, so that not one page holds them all.
             turn = (turn + 7919) % TOKENS;
-            look_up(&store, black_box(username.as_str()), public_ids[turn])
+            look_up(store, black_box(username.as_str()), public_ids[turn])
         });
     });
 
@@ -80,10 +80,11 @@ fn measure(criterion: &mut Criterion, name: &str, location: impl Fn() -> Locatio
         group.throughput(Throughput::Elements(callers as u64));
         let mut seen = Seen::default();
         group.bench_function(BenchmarkId::new("changes, callers", callers), |b| {
+            let store = &*store;
             let ask = async |_, _| {
-                add(&store, Kind::Person).await;
+                add(store, Kind::Person).await;
             };
-            b.iter_custom(|rounds| RUNTIME.block_on(seen.crowd(&store, callers, rounds, &ask)));
+            b.iter_custom(|rounds| RUNTIME.block_on(seen.crowd(store, callers, rounds, &ask)));
         });
         seen.tell();
     }
@@ -92,8 +93,9 @@ fn measure(criterion: &mut Criterion, name: &str, location: impl Fn() -> Locatio
         let mut seen = Seen::default();
         let accounts = LazyCell::new(|| RUNTIME.block_on(join_all((0..callers).map(|_| add(&store, Kind::Person)))));
         group.bench_function(BenchmarkId::new("counted failures, callers", callers), |b| {
-            let ask = async |caller: usize, round| count(&store, &accounts[caller], round).await;
-            b.iter_custom(|rounds| RUNTIME.block_on(seen.crowd(&store, callers, rounds, &ask)));
+            let (store, accounts) = (&*store, &*accounts);
+            let ask = async |caller: usize, round| count(store, &accounts[caller], round).await;
+            b.iter_custom(|rounds| RUNTIME.block_on(seen.crowd(store, callers, rounds, &ask)));
         });
         seen.tell();
     }
