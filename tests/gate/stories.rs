@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -384,87 +383,4 @@ fn a_request_in_flight_survives_sigterm() {
     assert!(gate.terminate(), "an orderly end");
     let answer = crate::locum::read_answer(&mut stream);
     assert_eq!((answer.status, answer.body.as_str()), (200, "late"));
-}
-
-/// A started `serve --dev`, killed when dropped.
-struct Dev(std::process::Child);
-
-impl Dev {
-    fn start(state: &Path) -> (Self, Vec<(String, String)>) {
-        let before = std::fs::metadata(state.join("dev.env")).and_then(|data| data.modified()).ok();
-        let child = Command::new(binary())
-            .args(["serve", "--dev", "--listen", "127.0.0.1:0", "--state"])
-            .arg(state)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let dev = Self(child);
-        let deadline = Instant::now() + Duration::from_mins(1);
-        loop {
-            let now = std::fs::metadata(state.join("dev.env")).and_then(|data| data.modified()).ok();
-            if now.is_some() && now != before {
-                break;
-            }
-            assert!(Instant::now() < deadline, "dev.env was not written");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        let text = String::from_utf8(std::fs::read(state.join("dev.env")).unwrap()).unwrap();
-        let pairs = text.lines().filter_map(|line| line.split_once('='));
-        (dev, pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
-    }
-}
-
-impl Drop for Dev {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
-}
-
-/// C3: from nothing to an answer, with real curl; a second start works on what is there.
-#[test]
-fn serve_dev_gives_a_gateway_to_try_and_a_second_start_goes_on() {
-    let folder = tempfile::tempdir().unwrap();
-    let state = folder.path().join("dev");
-    let (dev, environment) = Dev::start(&state);
-    let value = |environment: &[(String, String)], name: &str| {
-        environment.iter().find(|(found, _)| found == name).unwrap_or_else(|| panic!("{name} is missing")).1.clone()
-    };
-    let curl = |environment: &[(String, String)], password: &str| {
-        let output = Command::new("curl")
-            .args(["-sS", "--max-time", "20", "-w", "\n%{http_code}", "-u"])
-            .arg(format!("{}:{password}", value(environment, "LOCUM_USERNAME")))
-            .arg(format!("{}/hello?a=b", value(environment, "LOCUM_URL")))
-            .output()
-            .expect("curl is installed");
-        String::from_utf8(output.stdout).unwrap()
-    };
-    let pat = value(&environment, "LOCUM_PAT");
-    let answer = curl(&environment, &pat);
-    assert!(answer.ends_with("\n200"), "{answer}");
-    let seen: serde_json::Value = serde_json::from_str(answer.trim_end_matches("200")).unwrap();
-    assert_eq!((seen["method"].as_str(), seen["path"].as_str()), (Some("GET"), Some("/hello")));
-    assert_eq!(seen["headers"]["x-locum-user"], value(&environment, "LOCUM_USERNAME"));
-    assert_eq!(seen["headers"]["x-locum-owner"], value(&environment, "LOCUM_OWNER"));
-    drop(dev);
-
-    let (dev, again) = Dev::start(&state);
-    assert_eq!(value(&again, "LOCUM_PAT"), pat, "the token goes on");
-    assert!(curl(&again, &pat).ends_with("\n200"));
-    for number in 0..5 {
-        assert!(curl(&again, &format!("wrong-{number}")).ends_with("\n401"));
-    }
-    assert!(curl(&again, &pat).ends_with("\n401"), "the fifth wrong attempt shut the account");
-    drop(dev);
-
-    let (_dev, third) = Dev::start(&state);
-    let shown = Command::new(binary())
-        .args(["proxy-user", "show", "--json", &value(&third, "LOCUM_USERNAME")])
-        .env("LOCUM_ADMIN_SOCKET", value(&third, "LOCUM_ADMIN_SOCKET"))
-        .output()
-        .unwrap();
-    let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
-    assert_eq!(shown["state"], "inactive", "a start repairs nothing by itself");
 }
