@@ -1,7 +1,7 @@
 //! A full disk: the change fails clearly, nothing is half done, and with room again it goes on.
 //!
 //! The disk is a small file system in memory, mounted where only one process sees it. That takes root,
-//! or for SQLite a kernel that lends namespaces to users.
+//! or a kernel that lends namespaces to users; where there is neither, these tests fail.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -89,14 +89,18 @@ async fn add_long_reason(store: &Store, number: u32) -> Changed<()> {
 
 #[test]
 fn a_full_disk_of_a_server_fails_the_change_and_nothing_else() {
-    if !rustix::process::geteuid().is_root() {
-        eprintln!("not shown: only root can give PostgreSQL, which refuses root, a disk of its own");
-        return;
-    }
     let disk = tempfile::tempdir_in("/tmp").unwrap();
-    let mount = r#"mount -t tmpfs -o size=14m none "$0" && chown postgres "$0" && exec "$@""#;
-    let wrapper = ["unshare", "-m", "sh", "-c", mount].map(OsStr::new);
-    let wrapper: Vec<&OsStr> = wrapper.into_iter().chain([disk.path().as_os_str()]).collect();
+    let as_root = rustix::process::geteuid().is_root();
+    // PostgreSQL refuses root. Who only plays root, to be allowed to mount, plays a user again behind it.
+    let (own_view, owner): (&[&str], _) = if as_root {
+        (&["unshare", "-m"], r#"chown postgres "$0" && exec "$@""#)
+    } else {
+        (&["unshare", "-r", "-m"], r#"exec unshare -U --map-user=1000 --map-group=1000 -- "$@""#)
+    };
+    let mount = format!(r#"mount -t tmpfs -o size=14m none "$0" && {owner}"#);
+    let own_view = own_view.iter().copied().map(OsStr::new);
+    let shell = [OsStr::new("sh"), OsStr::new("-c"), OsStr::new(&mount), disk.path().as_os_str()];
+    let wrapper: Vec<&OsStr> = own_view.chain(shell).collect();
     let server = Postgres::start_behind(&wrapper, &["-c", "fsync=off"]);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
