@@ -62,13 +62,13 @@ fn headers(authorization: &str) -> HeaderMap {
     headers
 }
 
-fn accepts() -> Accepts {
-    Accepts { basic: true, bearer: true, username_header: None }
+fn accepts() -> Accepts<'static> {
+    Accepts::default()
 }
 
 fn identify(house: &House, headers: &HeaderMap) -> Presented {
     match house.authn.identify(headers, &accepts()) {
-        Presentation::Claimed(presented) => presented,
+        Presentation::Claimed { presented, .. } => presented,
         other => unreachable!("a token of Locum's is always claimed: {other:?}"),
     }
 }

@@ -91,8 +91,8 @@ mod tests {
         let token = Token::generate(TokenKind::PersonalAccess, "", |pool| pool.fill(9));
         let mut headers = http::HeaderMap::new();
         headers.insert(http::header::AUTHORIZATION, format!("Bearer {}", token.expose()).parse().unwrap());
-        let accepts = Accepts { bearer: true, ..Accepts::default() };
-        let Presentation::Claimed(presented) = present(&headers, &accepts, "") else { panic!() };
+        let accepts = Accepts::default();
+        let Presentation::Claimed { presented, .. } = present(&headers, &accepts, "") else { panic!() };
         DigestKey::generate(&mut |bytes| bytes.fill(1)).digest(&presented).unwrap()
     }
 

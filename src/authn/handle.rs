@@ -104,7 +104,7 @@ impl Authn {
     }
 
     /// Reads what the head of a request presents for the schemes that its route accepts.
-    pub fn identify(&self, headers: &HeaderMap, accepts: &Accepts) -> Presentation {
+    pub fn identify(&self, headers: &HeaderMap, accepts: &Accepts<'_>) -> Presentation {
         present(headers, accepts, &self.shared.settings.token_prefix)
     }
 

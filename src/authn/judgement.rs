@@ -106,6 +106,8 @@ impl<'a> Case<'a> {
             Some(RefusalReason::WrongSecret)
         } else if standing == Standing::Pending {
             Some(RefusalReason::Pending)
+        } else if self.presented.lacks_its_username() {
+            Some(RefusalReason::UsernameMissing)
         } else if !its_own {
             Some(RefusalReason::WrongUsername)
         } else if !account.state.is_active() {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   presented   what the head carries, for the schemes that the route accepts   (parse only)
-//!   scheme      Basic and Bearer: absent, not mine, claimed
+//!   scheme      Basic and Bearer: absent, not mine, claimed; and Locum's own header
 //!   handle      Authn: what the data plane holds; recall (no wait), judge (a question to the other side)
 //!   verified    the proven credentials of this node
 //!   sources     the budget of failures of each source address
@@ -43,5 +43,6 @@ pub use handle::{Authn, Settings};
 pub use presented::{Accepts, Fault, Presentation, Presented};
 pub use proven::Proven;
 pub use scheme::carries_a_token;
+pub use scheme::locum_authorization::LOCUM_AUTHORIZATION;
 pub use sources::{Sources, ThrottleSettings};
 pub use verdict::{RefusalReason, Source, Verdict};

@@ -6,21 +6,29 @@
 
 use std::fmt;
 
-use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
 use super::scheme::bearer::UsernameGiven;
+use super::scheme::locum_authorization::{self, LOCUM_AUTHORIZATION};
 use super::scheme::{Claim, Scheme, basic, bearer};
 use crate::directory::token::TokenError;
 use crate::directory::{PublicId, Token, TokenKind, Username};
+use crate::policy::{Accept, Rule};
 
-/// The schemes that a route accepts; only those are read (G2).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Accepts {
-    pub basic: bool,
-    pub bearer: bool,
+/// What a route reads of a head; only that is read (G2).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Accepts<'a> {
+    pub schemes: Accept,
     /// The header in which a Bearer's username is required, where the route asks for one.
-    pub username_header: Option<HeaderName>,
+    pub username_header: Option<&'a HeaderName>,
+}
+
+impl<'a> Accepts<'a> {
+    /// What a route with this rule reads.
+    pub const fn of(rule: &'a Rule) -> Self {
+        Self { schemes: rule.accept, username_header: rule.username_header.as_ref() }
+    }
 }
 
 /// What the head of a request carries for the accepted schemes.
@@ -28,38 +36,68 @@ pub struct Accepts {
 pub enum Presentation {
     /// Nothing that an accepted scheme claims; an `Authorization` that is there belongs to the app.
     Absent,
-    /// One credential, well formed or not. The header is consumed and never forwarded (G7).
-    Claimed(Presented),
-    /// More than one `Authorization`: nobody can say which one counts, so the message is refused.
+    /// One credential, well formed or not, and whether `Authorization` carried it, which then is not the
+    /// app's. What carried it is consumed and never forwarded (G7).
+    Claimed { presented: Presented, in_authorization: bool },
+    /// More than one of a header that holds a credential: nobody can say which one counts, so the message
+    /// is refused.
     Repeated,
+    /// Two credentials of Locum's, in two headers. Refused as well: whichever was judged, the other
+    /// would be a second try within one request (G2).
+    Two,
 }
 
 /// Reads what a request presents, under the installation's token `prefix`.
-pub(super) fn present(headers: &HeaderMap, accepts: &Accepts, prefix: &str) -> Presentation {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let Some(value) = values.next() else { return Presentation::Absent };
-    if values.next().is_some() {
-        return Presentation::Repeated;
+pub(super) fn present(headers: &HeaderMap, accepts: &Accepts<'_>, prefix: &str) -> Presentation {
+    let Ok(authorization) = at_most_one(headers, &AUTHORIZATION) else { return Presentation::Repeated };
+    let claimed = authorization.and_then(|value| claim(value, headers, accepts, prefix));
+    let own = if accepts.schemes.locum_authorization {
+        let Ok(own) = at_most_one(headers, &LOCUM_AUTHORIZATION) else { return Presentation::Repeated };
+        own
+    } else {
+        None
+    };
+    match (claimed, own) {
+        (None, None) => Presentation::Absent,
+        (Some(presented), None) => Presentation::Claimed { presented, in_authorization: true },
+        (None, Some(own)) => {
+            let presented = locum_authorization::read(own.as_bytes(), username(headers, accepts), prefix);
+            Presentation::Claimed { presented, in_authorization: false }
+        }
+        (Some(_), Some(_)) => Presentation::Two,
     }
-    if accepts.basic
-        && let Claim::Claimed(presented) = basic::claim(value.as_bytes(), prefix)
-    {
-        return Presentation::Claimed(presented);
-    }
-    if accepts.bearer
-        && let Claim::Claimed(presented) = bearer::claim(value.as_bytes(), username(headers, accepts), prefix)
-    {
-        return Presentation::Claimed(presented);
-    }
-    Presentation::Absent
 }
 
-fn username<'a>(headers: &'a HeaderMap, accepts: &Accepts) -> UsernameGiven<'a> {
-    let Some(name) = &accepts.username_header else { return UsernameGiven::NotAsked };
+/// What an accepted scheme claims of an `Authorization`.
+fn claim(value: &HeaderValue, headers: &HeaderMap, accepts: &Accepts<'_>, prefix: &str) -> Option<Presented> {
+    if accepts.schemes.basic
+        && let Claim::Claimed(presented) = basic::claim(value.as_bytes(), prefix)
+    {
+        return Some(presented);
+    }
+    if accepts.schemes.bearer
+        && let Claim::Claimed(presented) = bearer::claim(value.as_bytes(), username(headers, accepts), prefix)
+    {
+        return Some(presented);
+    }
+    None
+}
+
+/// The value of a header that may stand in a head once.
+fn at_most_one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Repeated> {
     let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (Some(value), None) => UsernameGiven::Given(value.as_bytes()),
-        _ => UsernameGiven::Missing,
+    let first = values.next();
+    if values.next().is_some() { Err(Repeated) } else { Ok(first) }
+}
+
+/// A header stands in a head more than once.
+struct Repeated;
+
+fn username<'a>(headers: &'a HeaderMap, accepts: &Accepts<'_>) -> UsernameGiven<'a> {
+    let Some(name) = accepts.username_header else { return UsernameGiven::NotAsked };
+    match at_most_one(headers, name) {
+        Ok(Some(value)) => UsernameGiven::Given(value.as_bytes()),
+        Ok(None) | Err(Repeated) => UsernameGiven::Missing,
     }
 }
 
@@ -78,13 +116,13 @@ pub enum Fault {
     Checksum,
     /// A token of Locum's, but not one for the gateway.
     Kind,
-    /// The route requires a username beside the token, and there is none.
-    UsernameMissing,
+    /// Neither Basic nor Bearer, in the header that is Locum's own.
+    Scheme,
 }
 
 impl Fault {
     pub const ALL: [Self; 7] =
-        [Self::Encoding, Self::NoColon, Self::TooLong, Self::Shape, Self::Checksum, Self::Kind, Self::UsernameMissing];
+        [Self::Encoding, Self::NoColon, Self::TooLong, Self::Shape, Self::Checksum, Self::Kind, Self::Scheme];
 
     pub const fn slug(self) -> &'static str {
         match self {
@@ -94,12 +132,13 @@ impl Fault {
             Self::Shape => "malformed_token",
             Self::Checksum => "malformed_checksum",
             Self::Kind => "malformed_kind",
-            Self::UsernameMissing => "malformed_no_username",
+            Self::Scheme => "malformed_scheme",
         }
     }
 }
 
-/// One claimed credential. Purposefully not `Clone`: the secret stands in one place.
+/// One claimed credential. Purposefully not `Clone`: the secret stands in one place, and a second one is
+/// asked for by [`Presented::duplicate`].
 pub struct Presented {
     scheme: Scheme,
     user: User,
@@ -113,6 +152,8 @@ pub struct Presented {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum User {
     Nobody,
+    /// Nobody, and the route requires a name.
+    Missing,
     /// The first `user_length` bytes of the text, which are UTF-8.
     Given,
     /// A name that no account can have: too long, or no text.
@@ -152,8 +193,16 @@ impl Presented {
         Self { scheme, user, token: Err(fault), user_length, token_length: 0, text }
     }
 
-    pub const fn scheme(&self) -> Scheme {
-        self.scheme
+    /// The same without the username that the route requires beside it.
+    pub(super) const fn lacking_its_username(mut self) -> Self {
+        self.user = User::Missing;
+        self
+    }
+
+    /// A second copy, for a judgement that may have to be asked for again.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self { text: self.text.clone(), ..*self }
     }
 
     /// The username as it was typed, where one was given that fits. Never trusted, and never logged: it
@@ -161,13 +210,18 @@ impl Presented {
     pub fn username(&self) -> Option<&str> {
         match self.user {
             User::Given => std::str::from_utf8(&self.text[..usize::from(self.user_length)]).ok(),
-            User::Nobody | User::Impossible => None,
+            User::Nobody | User::Missing | User::Impossible => None,
         }
     }
 
     /// Whether a username was given at all, possible or not.
-    pub fn gives_username(&self) -> bool {
-        self.user != User::Nobody
+    pub const fn gives_username(&self) -> bool {
+        matches!(self.user, User::Given | User::Impossible)
+    }
+
+    /// Whether the route requires a username, and there is none, or more than one.
+    pub const fn lacks_its_username(&self) -> bool {
+        matches!(self.user, User::Missing)
     }
 
     /// The public id of a well-formed token, or what is wrong with what was presented.
@@ -201,7 +255,7 @@ impl Presented {
     pub(super) fn canonical(&self) -> Option<Canonical> {
         self.token.ok()?;
         let form = match (self.scheme, self.user) {
-            (_, User::Impossible) => return None,
+            (_, User::Impossible | User::Missing) => return None,
             (Scheme::Basic, User::Given | User::Nobody) => 1,
             (Scheme::Bearer, User::Nobody) => 2,
             (Scheme::Bearer, User::Given) => 3,

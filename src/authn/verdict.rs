@@ -41,6 +41,8 @@ pub enum RefusalReason {
     WrongSecret,
     /// A right token under another username than its own proxy user's (G2).
     WrongUsername,
+    /// A right token without the username that the route requires beside it (G2).
+    UsernameMissing,
     /// From outside the networks that the token names (L10).
     OutsideNetworks,
     /// The proxy user is inactive (P10).
@@ -65,6 +67,7 @@ impl RefusalReason {
             Self::UnknownToken => "unknown_token",
             Self::WrongSecret => "wrong_secret",
             Self::WrongUsername => "wrong_username",
+            Self::UsernameMissing => "username_missing",
             Self::OutsideNetworks => "outside_networks",
             Self::AccountInactive => "account_inactive",
             Self::OwnerInactive => "owner_inactive",

@@ -277,6 +277,9 @@ pub(crate) struct RouteTable {
     /// How a caller may prove who it is.
     #[serde(default = "every_scheme")]
     pub(crate) accept: Vec<AcceptedScheme>,
+    /// The header in which a token that comes alone needs its proxy user's username beside it. Absent: it needs none.
+    /// Basic brings its own. Locum alone reads the header: no app receives it, on any route.
+    pub(crate) username_header: Option<String>,
     /// Nobody needs to prove anything. A wrong credential is refused all the same.
     #[serde(default)]
     pub(crate) public: bool,
@@ -302,6 +305,8 @@ pub(crate) enum AcceptedScheme {
     Basic,
     /// `Authorization: Bearer` with a token of Locum's. Any other Bearer belongs to the app.
     Bearer,
+    /// `Locum-Authorization` with one of these two as its value, for an app that has an `Authorization` of its own.
+    LocumAuthorization,
 }
 
 fn every_scheme() -> Vec<AcceptedScheme> {

@@ -4,6 +4,8 @@
 //! Architecture invariant: this is the one place where inbound identity headers are removed, and it
 //! runs on every request before a route is looked for. The names are the union over all apps, because
 //! an app that is reached by one route reads the headers that another route was configured for.
+//! `Locum-Authorization` and the headers for a username are the one kind that passes here and goes no
+//! further than the step that reads it; their look-alikes do not pass.
 
 use std::collections::HashSet;
 
@@ -13,6 +15,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Version};
 
 use super::refusal::Refusal;
+use crate::authn::LOCUM_AUTHORIZATION;
 
 /// Names of a single hop (RFC 9110 §7.6.1); what they say ends here. `TE` goes too, because trailers are
 /// not forwarded.
@@ -70,10 +73,12 @@ const HOP_WORDS: [HeaderName; 35] = [
 ];
 
 /// Families of which every member is a hop's word or Locum's own.
-const FAMILIES: [&str; 3] = ["x-forwarded-", "x-original-", "x-locum-"];
+const FAMILIES: [&str; 3] = ["x-forwarded-", "x-original-", OWN_FAMILY];
+const OWN_FAMILY: &str = "x-locum-";
 
 /// Names that mean something to every application; only their look-alikes are refused.
-const LOOK_ALIKES: [&str; 4] = ["transfer-encoding", "content-length", "proxy-authorization", "http2-settings"];
+const LOOK_ALIKES: [&str; 5] =
+    ["transfer-encoding", "content-length", "proxy-authorization", "http2-settings", "locum-authorization"];
 
 /// The most that all fields of a head may take.
 const LARGEST_HEAD_BYTES: usize = 64 * 1024;
@@ -87,6 +92,8 @@ pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 #[derive(Debug)]
 pub(super) struct Hygiene {
     managed: HashSet<HeaderName>,
+    /// Where routes read the username beside a token.
+    usernames: Vec<HeaderName>,
     folded: HashSet<Box<str>>,
 }
 
@@ -98,12 +105,19 @@ enum Treatment {
 }
 
 impl Hygiene {
-    /// `identity` are the names that any app is configured to receive.
-    pub(super) fn new(identity: impl IntoIterator<Item = HeaderName>) -> Self {
+    /// `identity` are the names that any app is configured to receive, `usernames` those in which any route
+    /// reads a username. A name that is both is an identity's, and no client can say it.
+    pub(super) fn new(
+        identity: impl IntoIterator<Item = HeaderName>,
+        usernames: impl IntoIterator<Item = HeaderName>,
+    ) -> Self {
         let managed: HashSet<HeaderName> = identity.into_iter().chain(HOP_WORDS).collect();
+        let usernames: HashSet<HeaderName> = usernames.into_iter().collect();
+        let usernames: Vec<HeaderName> = usernames.into_iter().collect();
         let mut folded: HashSet<Box<str>> = managed.iter().map(|name| fold(name.as_str()).into()).collect();
+        folded.extend(usernames.iter().map(|name| fold(name.as_str()).into()));
         folded.extend(LOOK_ALIKES.map(Into::into));
-        Self { managed, folded }
+        Self { managed, usernames, folded }
     }
 
     /// Takes from a client's head whatever is not the client's to say.
@@ -128,9 +142,20 @@ impl Hygiene {
         Ok(())
     }
 
+    /// Removes what only Locum reads.
+    pub(super) fn take_what_is_locums(&self, headers: &mut HeaderMap) {
+        headers.remove(&LOCUM_AUTHORIZATION);
+        for name in &self.usernames {
+            headers.remove(name);
+        }
+    }
+
     fn treat(&self, name: &HeaderName) -> Treatment {
         if HOP_BY_HOP.contains(name) || self.managed.contains(name) {
             return Treatment::Remove;
+        }
+        if self.usernames.contains(name) {
+            return Treatment::Pass;
         }
         let text = name.as_str();
         if is_family(text) && is_plain(text) {
@@ -144,6 +169,14 @@ impl Hygiene {
         }
         Treatment::Pass
     }
+}
+
+/// Whether a header is removed from every request whatever is configured, so that nobody can be asked to
+/// send something in it.
+pub fn never_arrives(name: &HeaderName) -> bool {
+    let folded = fold(name.as_str());
+    let of_a_hop = FAMILIES.iter().any(|family| *family != OWN_FAMILY && folded.starts_with(family));
+    of_a_hop || HOP_BY_HOP.iter().chain(&HOP_WORDS).any(|known| known.as_str() == folded)
 }
 
 fn is_family(name: &str) -> bool {
@@ -172,7 +205,7 @@ fn refuse_ambiguous(version: Version, headers: &HeaderMap) -> Result<(), Refusal
     if count(&HOST) > 1 {
         return Err(Refusal::Malformed("host_repeated"));
     }
-    if count(&AUTHORIZATION) > 1 {
+    if count(&AUTHORIZATION) > 1 || count(&LOCUM_AUTHORIZATION) > 1 {
         return Err(Refusal::Malformed("authorization_repeated"));
     }
     if count(&CONTENT_LENGTH) > 1 {
@@ -203,7 +236,7 @@ fn nominated(headers: &HeaderMap) -> Result<Vec<HeaderName>, Refusal> {
                 continue;
             }
             let name = HeaderName::from_bytes(token.as_bytes()).map_err(|_| Refusal::Malformed("connection"))?;
-            if !matches!(name, HOST | CONTENT_LENGTH | AUTHORIZATION) {
+            if !matches!(name, HOST | CONTENT_LENGTH | AUTHORIZATION) && name != LOCUM_AUTHORIZATION {
                 names.push(name);
             }
         }
@@ -234,7 +267,8 @@ mod tests {
     use super::*;
 
     fn hygiene() -> Hygiene {
-        Hygiene::new(["x-webauth-user", "remote-user", "remote_user"].map(HeaderName::from_static))
+        let identity = ["x-webauth-user", "remote-user", "remote_user"].map(HeaderName::from_static);
+        Hygiene::new(identity, ["x-locum-username", "x_login"].map(HeaderName::from_static))
     }
 
     fn head(lines: &[(&str, &str)]) -> HeaderMap {
@@ -310,6 +344,34 @@ mod tests {
         }
     }
 
+    /// G2, G7: what a route may have to read passes as it is, and goes no further than that; what looks like
+    /// it does not pass.
+    #[test]
+    fn what_locum_reads_passes_under_its_own_name_only_and_is_taken_out() {
+        let lines = [("locum-authorization", "a"), ("x-locum-username", "b"), ("x_login", "c"), ("x-kept", "d")];
+        let mut headers = head(&lines);
+        assert_eq!(hygiene().clean(Version::HTTP_11, &mut headers), Ok(()));
+        assert_eq!(headers.len(), lines.len());
+        hygiene().take_what_is_locums(&mut headers);
+        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-kept"]);
+        for name in ["Locum_Authorization", "locum.authorization", "X_Locum_Username", "x.login"] {
+            assert_eq!(clean(&[(name, "a")]), Err(Refusal::Malformed("header_look_alike")), "{name}");
+        }
+        let nominated = [("connection", "Locum-Authorization"), ("locum-authorization", "a")];
+        assert_eq!(clean(&nominated), Ok(vec!["locum-authorization".to_owned()]));
+    }
+
+    /// G2: nobody can be asked for a name in a header that never arrives.
+    #[test]
+    fn what_is_always_removed_never_arrives() {
+        for name in ["x-real-ip", "te", "x-forwarded-user", "x_forwarded_user", "x_original-user", "x_real.ip"] {
+            assert!(never_arrives(&HeaderName::from_static(name)), "{name}");
+        }
+        for name in ["x-locum-username", "x-username", "login"] {
+            assert!(!never_arrives(&HeaderName::from_static(name)), "{name}");
+        }
+    }
+
     #[test]
     fn what_only_looks_unusual_passes() {
         let names = ["content-length", "cookie", "x-forward", "x-locumotive", "x.custom", "x_api_key"];
@@ -344,6 +406,7 @@ mod tests {
             &[("content-length", "5"), ("content-length", "5")],
             &[("host", "a"), ("host", "a")],
             &[("authorization", "Basic a"), ("authorization", "Bearer b")],
+            &[("locum-authorization", "Basic a"), ("locum-authorization", "Bearer b")],
         ] {
             assert!(matches!(clean(lines), Err(Refusal::Malformed(_))), "{lines:?}");
         }

@@ -37,6 +37,11 @@ const ROLES: Option<Field> = Some(Field::Roles);
 const UNSET: Option<Field> = None;
 
 impl Preset {
+    /// The names that the family reads, told or only kept from clients.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        self.lines().iter().map(|(name, _)| *name)
+    }
+
     const fn lines(self) -> &'static [PresetLine] {
         match self {
             Self::Locum => &[

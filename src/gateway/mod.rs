@@ -28,6 +28,7 @@ use tower::{Service, ServiceBuilder};
 
 pub use body::{Body, BodyError};
 pub use hangup::Hangup;
+pub use hygiene::never_arrives;
 pub use identity_headers::{Field, HeaderLine, Piece, Preset};
 pub use plan::Plan;
 pub use refusal::Refusal;
@@ -93,7 +94,7 @@ impl Gateway {
             .layer(Contain)
             .layer(Hygiene { plan: Arc::clone(&plan) })
             .layer(Route { plan: Arc::clone(&plan) })
-            .layer(Identify { authn: authn.clone() })
+            .layer(Identify { authn: authn.clone(), plan: Arc::clone(&plan) })
             .layer(Throttle { authn: authn.clone() })
             .layer(Authenticate { authn, in_flight })
             .layer(Resolve { authz })

@@ -77,7 +77,9 @@ impl Plan {
                 }
             })
             .collect();
-        let hygiene = Hygiene::new(apps.iter().flat_map(|app| app.headers.managed().iter().cloned()));
+        let identity = apps.iter().flat_map(|app| app.headers.managed().iter().cloned());
+        let routes = settings.apps.iter().flat_map(|app| &app.routing.routes);
+        let hygiene = Hygiene::new(identity, routes.filter_map(|route| route.rule.username_header.clone()));
         Ok(Self { hygiene, table, apps, instances: settings.apps.iter().map(|app| app.upstreams.len()).sum() })
     }
 
@@ -87,6 +89,11 @@ impl Plan {
     /// When the head is ambiguous or too large.
     pub fn clean(&self, version: Version, headers: &mut HeaderMap) -> Result<(), Refusal> {
         self.hygiene.clean(version, headers)
+    }
+
+    /// Takes out of a head the headers that are read by Locum and by nobody else (G7), once they were read.
+    pub(super) fn take_what_is_locums(&self, headers: &mut HeaderMap) {
+        self.hygiene.take_what_is_locums(headers);
     }
 
     /// Sets what the app at `app_index`, its place in the settings, is told of its caller (G6); whatever

@@ -272,6 +272,12 @@ fn challenge(accept: Accept, headers: &mut HeaderMap) {
     if accept.bearer {
         headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer realm="Locum""#));
     }
+    if accept.locum_authorization {
+        // Not `Basic` again: who reads that would answer in `Authorization`, which may be the app's. The
+        // registered schemes have no word for another header, so this names the header itself.
+        let challenge = r#"Locum-Authorization realm="Locum", schemes="Basic Bearer", charset="UTF-8""#;
+        headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    }
 }
 
 /// Rounded up, so that who waits as long is let in.
@@ -285,7 +291,7 @@ mod tests {
 
     use super::*;
 
-    const BOTH: Accept = Accept { basic: true, bearer: true };
+    const BOTH: Accept = Accept { basic: true, bearer: true, locum_authorization: false };
 
     fn all() -> Vec<Refusal> {
         vec![
@@ -338,9 +344,17 @@ mod tests {
 
     #[test]
     fn challenges_are_those_of_the_schemes_that_the_route_accepts() {
-        for (accept, count) in [(BOTH, 2), (Accept { basic: true, bearer: false }, 1)] {
+        let (basic, bearer) = (r#"Basic realm="Locum", charset="UTF-8""#, r#"Bearer realm="Locum""#);
+        let own = r#"Locum-Authorization realm="Locum", schemes="Basic Bearer", charset="UTF-8""#;
+        for (accept, challenges) in [
+            (BOTH, &[basic, bearer][..]),
+            (Accept { basic: true, ..Accept::NOTHING }, &[basic]),
+            (Accept { locum_authorization: true, ..Accept::NOTHING }, &[own]),
+            (Accept { locum_authorization: true, ..BOTH }, &[basic, bearer, own]),
+        ] {
             let response = Refusal::Unauthenticated { accept, reason: "x" }.answer(Format::Problem, "id");
-            assert_eq!(response.headers().get_all(WWW_AUTHENTICATE).iter().count(), count);
+            let told: Vec<_> = response.headers().get_all(WWW_AUTHENTICATE).iter().collect();
+            assert_eq!(told, challenges, "{accept:?}");
         }
     }
 

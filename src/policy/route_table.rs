@@ -13,7 +13,7 @@ use http::Method;
 
 use super::host::PresentedHost;
 use super::pattern::segments_of;
-use super::{HostName, PathPrefix, Pattern, Readings, Rule};
+use super::{Accept, HostName, PathPrefix, Pattern, Readings, Rule};
 use crate::directory::AppName;
 
 /// One app's part of the table.
@@ -77,7 +77,8 @@ pub enum TableFault {
     #[error("a public route asks nobody for roles or permissions: take away `public` or the lists")]
     PublicWithRoles,
     #[error(
-        "the route accepts no scheme, so nobody could come through it: accept `basic` or `bearer`, or make it public"
+        "the route accepts no scheme, so nobody could come through it: accept `basic`, `bearer` or \
+         `locum-authorization`, or make it public"
     )]
     AcceptsNothing,
 }
@@ -267,7 +268,7 @@ fn faults_of(app: &AppRoutes, number: usize, route: &RouteSettings) -> Vec<Table
     if rule.public && rule.asks_for_roles() {
         faults.push(TableFault::PublicWithRoles);
     }
-    if !rule.public && !rule.accept.basic && !rule.accept.bearer {
+    if !rule.public && rule.accept == Accept::NOTHING {
         faults.push(TableFault::AcceptsNothing);
     }
     faults

@@ -1,6 +1,6 @@
 //! Rules: what a route asks of whoever comes through it.
 
-use http::Method;
+use http::{HeaderName, Method};
 
 use crate::directory::{Permission, RoleName};
 
@@ -11,11 +11,23 @@ pub struct Accept {
     pub basic: bool,
     /// `Authorization: Bearer PAT`
     pub bearer: bool,
+    /// `Locum-Authorization` with either of the two, beside an `Authorization` of the app's own.
+    pub locum_authorization: bool,
+}
+
+impl Accept {
+    /// What only a public route can accept.
+    pub const NOTHING: Self = Self { basic: false, bearer: false, locum_authorization: false };
+
+    /// Whether a token can come alone, without the username that a Basic brings along.
+    pub const fn takes_a_token_alone(self) -> bool {
+        self.bearer || self.locum_authorization
+    }
 }
 
 impl Default for Accept {
     fn default() -> Self {
-        Self { basic: true, bearer: true }
+        Self { basic: true, bearer: true, locum_authorization: false }
     }
 }
 
@@ -25,6 +37,8 @@ pub struct Rule {
     /// The methods it is for; empty for all that are usual.
     pub methods: Vec<Method>,
     pub accept: Accept,
+    /// The header in which a token that comes alone has to be given the username of its proxy user.
+    pub username_header: Option<HeaderName>,
     /// Open to everybody. An invalid credential is refused here too (G2).
     pub public: bool,
     /// At least one of these.

@@ -280,9 +280,8 @@ impl House {
     pub(crate) fn presented(&self, authorization: &str) -> Presented {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, authorization.parse().unwrap());
-        let accepts = Accepts { basic: true, bearer: true, username_header: None };
-        match self.authn.identify(&headers, &accepts) {
-            Presentation::Claimed(presented) => presented,
+        match self.authn.identify(&headers, &Accepts::default()) {
+            Presentation::Claimed { presented, .. } => presented,
             other => panic!("`{authorization}` is not claimed: {other:?}"),
         }
     }

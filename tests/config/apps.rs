@@ -2,7 +2,7 @@
 
 use locum::directory::{Permission, RoleName};
 use locum::gateway::Preset;
-use locum::policy::HostName;
+use locum::policy::{Accept, HostName};
 
 use super::*;
 
@@ -109,8 +109,8 @@ fn a_route_asks_for_what_can_be_had() {
         ),
         (
             "accept = []",
-            "locum.toml:4:10: the route accepts no credential, so nobody could pass; give `\"basic\"`, `\"bearer\"` or \
-             both, or `public = true`",
+            "locum.toml:4:10: the route accepts no credential, so nobody could pass; give one or more of `\"basic\"`, \
+             `\"bearer\"` and `\"locum-authorization\"`, or `public = true`",
         ),
         (
             "accept = [\"basic\", \"baerer\"]",
@@ -142,6 +142,61 @@ fn a_route_asks_for_what_can_be_had() {
     assert_eq!(
         permissions[..],
         [Permission::implied_by(&RoleName::parse("wiki/editor").unwrap()), Permission::parse("wiki:edit").unwrap()]
+    );
+}
+
+/// G2: schemes, and the header for the username beside a token that comes alone.
+#[test]
+fn a_route_says_what_it_reads() {
+    let rule = |keys: &str| read(&format!("{APP}{keys}")).apps[0].routing.routes[0].rule.clone();
+    let usual = rule("");
+    assert_eq!((usual.accept, usual.username_header), (Accept::default(), None));
+    let own = rule("accept = [\"locum-authorization\"]\nusername_header = \"X-Locum-Username\"");
+    assert_eq!(own.accept, Accept { locum_authorization: true, ..Accept::NOTHING });
+    assert_eq!(own.username_header.unwrap(), "x-locum-username");
+}
+
+/// G2, G5: a header in which no username could arrive, or that means something else, is a slip.
+#[test]
+fn a_username_is_asked_for_in_a_header_of_its_own() {
+    let other = "choose another, such as `X-Locum-Username`";
+    for (name, problem) in [
+        ("X User", "`X User` cannot name a header; use letters, digits, `-` and `_`".to_owned()),
+        ("", "`` cannot name a header; use letters, digits, `-` and `_`".to_owned()),
+        (
+            "Authorization",
+            "the header `Authorization` belongs to HTTP and to the app; choose another, such as `X-Remote-User`"
+                .to_owned(),
+        ),
+        (
+            "locum_authorization",
+            "the header `locum_authorization` belongs to Locum; choose another, such as `X-Remote-User`".to_owned(),
+        ),
+        ("X-Forwarded-User", format!("the header `X-Forwarded-User` is removed from every request; {other}")),
+        ("x_real-ip", format!("the header `x_real-ip` is removed from every request; {other}")),
+        (
+            "X-LOCUM-User",
+            format!("the app `wiki` learns who asks in the header `x-locum-user`, so no client may send it; {other}"),
+        ),
+    ] {
+        let line = wrong_in_a_route(&format!("username_header = \"{name}\""));
+        assert_eq!(line, format!("locum.toml:4:19: {problem}"));
+    }
+    let two = |told: &str| {
+        let first = "[apps.wiki]\n[[apps.wiki.routes]]\npath = \"/*\"\nusername_header = \"X-Login\"\n";
+        format!("{first}[apps.b]\nhosts = [\"b.test\"]\n{told}\n[[apps.b.routes]]\npath = \"/*\"\n")
+    };
+    read(&two(""));
+    assert_eq!(
+        wrong(&two("set_headers = { x_login = \"{user}\" }")),
+        format!(
+            "locum.toml:4:19: the app `b` learns who asks in the header `x-login`, so no client may send it; {other}"
+        )
+    );
+    assert_eq!(
+        wrong_in_a_route("accept = [\"basic\"]\nusername_header = \"X-Login\""),
+        "locum.toml:5:1: the route accepts no token that comes alone, so nobody would read `username_header`; accept \
+         `\"bearer\"` or `\"locum-authorization\"`, or leave this out: Basic brings its username"
     );
 }
 

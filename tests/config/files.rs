@@ -96,9 +96,19 @@ fn the_example_tells_the_real_defaults() {
             None => without.push(path.as_str()),
         }
     }
-    assert_eq!(without, [".store.url_file", ".redis.url", ".redis.url_file", ".apps.wiki.routes.path"]);
+    assert_eq!(
+        without,
+        [
+            ".store.url_file",
+            ".redis.url",
+            ".redis.url_file",
+            ".apps.wiki.routes.path",
+            ".apps.wiki.routes.username_header"
+        ]
+    );
 
-    let live = uncommented(|key| !key.starts_with("url_file") && !key.starts_with("url = \"redis"));
+    let no_default = ["url_file", "url = \"redis", "username_header"];
+    let live = uncommented(|key| !no_default.iter().any(|start| key.starts_with(start)));
     let live = live.replace("on_loss = \"count\"", "").replace("timeout = \"100ms\"", "");
     let bare = "[apps.wiki]\nroutes = [{ path = \"/*\" }]";
     let shown = |text: &str| format!("{:#?}", read(text, Purpose::Serve));

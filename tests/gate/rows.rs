@@ -68,3 +68,32 @@ fn nobody_speaks_for_another_address() {
     let from: IpAddr = Ipv4Addr::LOCALHOST.into();
     assert_eq!(gate.get_from(from, "app.test", "/", &format!("{words}{bound}")).status, 401);
 }
+
+/// G2, HD-041, HD-043: what the configuration says that a route reads, the running gateway reads: a token
+/// beside the app's own credential, one credential a request, and the username where it is asked for.
+#[test]
+fn a_route_reads_what_its_configuration_names() {
+    const ROUTES: &str = "[[apps.app.routes]]\npath = \"/own/*\"\naccept = [\"locum-authorization\", \"basic\"]\n\
+                          username_header = \"X-Login\"\n";
+    let upstream = Upstream::echo();
+    let file = configuration(upstream.address, "").replace("[apps.ledger]", &format!("{ROUTES}[apps.ledger]"));
+    let gate = Locum::start(&file);
+    let user = gate.add_proxy_user_of("ann");
+    let (foreign, login) = ("Authorization: Bearer of.the.app\r\n", "X-Login: ann-ci\r\n");
+    let own = format!("Locum-{}", user.bearer());
+    assert_eq!(gate.get("app.test", "/own/x", &format!("{foreign}{own}{login}")).status, 200);
+    let head = upstream.last().text().to_ascii_lowercase();
+    assert!(head.contains("\r\nauthorization: bearer of.the.app\r\n"), "{head}");
+    assert!(head.contains("\r\nx-locum-user: ann-ci\r\n"), "{head}");
+    assert!(!head.contains("locum-authorization") && !head.contains("x-login"), "{head}");
+
+    let before = upstream.count();
+    assert_eq!(gate.get("app.test", "/own/x", &format!("{}{own}{login}", user.basic())).status, 400);
+    assert_eq!(gate.get("app.test", "/own/x", &format!("{foreign}{own}")).status, 401, "without the username");
+    let bearer_is_not_accepted = gate.get("app.test", "/own/x", &format!("{}{login}", user.bearer()));
+    assert_eq!(bearer_is_not_accepted.status, 401);
+    assert!(!bearer_is_not_accepted.head.contains("Bearer realm"), "{}", bearer_is_not_accepted.head);
+    assert_eq!(upstream.count(), before);
+    assert_eq!(gate.get("app.test", "/own/x", &user.basic()).status, 200);
+    assert_eq!(upstream.last().text().matches("uthorization").count(), 0);
+}

@@ -25,6 +25,7 @@ mod faults;
 mod identity;
 mod log;
 mod rows;
+mod schemes;
 mod slow;
 mod streams;
 mod world;

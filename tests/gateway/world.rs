@@ -19,7 +19,7 @@ use locum::directory::pepper::Peppers;
 use locum::directory::tombstone::TombstoneKey;
 use locum::directory::{AppName, Holding, PublicId, ReasonCode, Restrictions, RoleName, Username};
 use locum::gateway::{AppSettings, Field, Gateway, HeaderLine, Identity, Parts, Piece, Preset, Settings, Timeouts};
-use locum::policy::{AppRoutes, HostName, PathPrefix, Pattern, RouteSettings, Rule};
+use locum::policy::{Accept, AppRoutes, HostName, PathPrefix, Pattern, RouteSettings, Rule};
 use locum::provision::{self, Provision};
 use locum::server::data_plane::{DataPlane, Limits};
 use locum::store::{Location, Store};
@@ -71,6 +71,15 @@ impl Credential {
     pub(crate) fn bearer(&self) -> String {
         format!("Authorization: Bearer {}\r\n", self.token)
     }
+
+    /// The same in the header that stands beside an `Authorization` of the app's own.
+    pub(crate) fn own_basic(&self) -> String {
+        format!("Locum-{}", self.basic())
+    }
+
+    pub(crate) fn own_bearer(&self) -> String {
+        format!("Locum-{}", self.bearer())
+    }
 }
 
 /// A line of `set_headers`, such as `("X-WEBAUTH-USER", Field::User)`.
@@ -108,14 +117,22 @@ fn app(name: &str, hosts: &[&str], plan: &Plan, routes: Vec<RouteSettings>) -> A
 
 /// The apps of the cases: `app.test` as they ask for, and others with names of their own.
 fn apps(plan: &Plan) -> Vec<AppSettings> {
+    const OWN: Accept = Accept { locum_authorization: true, ..Accept::NOTHING };
+    const EVERY: Accept = Accept { basic: true, bearer: true, locum_authorization: true };
     let public = Rule { public: true, ..Rule::default() };
+    let named = HeaderName::from_static("x-locum-username");
     let main = vec![
         route("/pub/*", public),
         route("/app/*", needs(&["user"])),
         route("/admin/*", needs(&["admin"])),
         route("/enc/*", needs(&["user"])),
-        route("/basic/*", Rule { accept: locum::policy::Accept { basic: true, bearer: false }, ..needs(&["user"]) }),
-        route("/bearer/*", Rule { accept: locum::policy::Accept { basic: false, bearer: true }, ..needs(&["user"]) }),
+        route("/basic/*", Rule { accept: Accept { basic: true, ..Accept::NOTHING }, ..needs(&["user"]) }),
+        route("/bearer/*", Rule { accept: Accept { bearer: true, ..Accept::NOTHING }, ..needs(&["user"]) }),
+        route("/own/*", Rule { accept: OWN, ..needs(&["user"]) }),
+        route("/every/*", Rule { accept: EVERY, ..needs(&["user"]) }),
+        route("/pub/every/*", Rule { accept: EVERY, public: true, ..Rule::default() }),
+        route("/named/*", Rule { accept: EVERY, username_header: Some(named.clone()), ..needs(&["user"]) }),
+        route("/pub/named/*", Rule { public: true, username_header: Some(named), ..Rule::default() }),
         route("/read/*", Rule { methods: vec![Method::GET], ..needs(&["user"]) }),
     ];
     let mut proxied = app("proxied", &["proxied.test"], plan, vec![route("/*", Rule::default())]);

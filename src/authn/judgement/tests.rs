@@ -45,9 +45,8 @@ fn kept() -> KeptPat {
 fn presented(header: &str) -> Presented {
     let mut headers = http::HeaderMap::new();
     headers.insert(http::header::AUTHORIZATION, header.parse().unwrap());
-    let accepts = Accepts { basic: true, bearer: true, username_header: None };
-    match present(&headers, &accepts, "") {
-        Presentation::Claimed(presented) => presented,
+    match present(&headers, &Accepts::default(), "") {
+        Presentation::Claimed { presented, .. } => presented,
         other => panic!("{other:?}"),
     }
 }
@@ -60,6 +59,11 @@ fn basic(username: &str, password: &str) -> Presented {
 
 fn bearer() -> Presented {
     presented(&format!("Bearer {}", token().expose()))
+}
+
+/// On a route that requires the username beside it.
+fn bearer_without_its_username() -> Presented {
+    bearer().lacking_its_username()
 }
 
 struct Row {
@@ -192,6 +196,14 @@ fn rows() -> Vec<Row> {
             found(None, Some(kept())),
             true,
             Reason::WrongUsername,
+        )
+        .counted(BILLING),
+        row(
+            "a right token without the username that the route requires",
+            bearer_without_its_username(),
+            found(None, Some(kept())),
+            true,
+            Reason::UsernameMissing,
         )
         .counted(BILLING),
         row("from outside", right(), found(billing(), kept_with(elsewhere)), true, Reason::OutsideNetworks)

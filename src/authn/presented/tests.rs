@@ -7,7 +7,12 @@ use proptest::prelude::*;
 use super::super::digest::DigestKey;
 use super::*;
 
-const BOTH: Accepts = Accepts { basic: true, bearer: true, username_header: None };
+const BOTH: Accept = Accept { basic: true, bearer: true, locum_authorization: false };
+const EVERY: Accept = Accept { locum_authorization: true, ..BOTH };
+
+fn accepts(schemes: Accept) -> Accepts<'static> {
+    Accepts { schemes, username_header: None }
+}
 
 fn headers(values: &[&[u8]]) -> HeaderMap {
     let mut headers = HeaderMap::new();
@@ -33,9 +38,12 @@ fn basic(username: &[u8], password: &[u8]) -> Vec<u8> {
 }
 
 fn claimed(value: &[u8]) -> Option<Presented> {
-    match present(&headers(&[value]), &BOTH, "") {
-        Presentation::Claimed(presented) => Some(presented),
-        Presentation::Absent | Presentation::Repeated => None,
+    match present(&headers(&[value]), &accepts(BOTH), "") {
+        Presentation::Claimed { presented, in_authorization } => {
+            assert!(in_authorization);
+            Some(presented)
+        }
+        Presentation::Absent | Presentation::Repeated | Presentation::Two => None,
     }
 }
 
@@ -50,14 +58,22 @@ fn assert_only_tokens_reach_the_look_up(presented: &Presented) {
 fn a_scheme_that_is_not_accepted_is_not_read() {
     let token = token(1);
     let (basic, bearer) = (basic(b"billing", token.expose().as_bytes()), format!("Bearer {}", token.expose()));
-    let absent =
-        |value: &[u8], accepts: &Accepts| matches!(present(&headers(&[value]), accepts, ""), Presentation::Absent);
-    let none = Accepts::default();
-    assert!(absent(&basic, &none) && absent(bearer.as_bytes(), &none));
-    assert!(absent(&basic, &Accepts { bearer: true, ..Accepts::default() }));
-    assert!(absent(bearer.as_bytes(), &Accepts { basic: true, ..Accepts::default() }));
-    assert!(!absent(&basic, &BOTH) && !absent(bearer.as_bytes(), &BOTH));
-    assert!(absent(b"Bearer eyJhbGciOiJFUzI1NiJ9.e30.c2ln", &BOTH));
+    let absent = |value: &[u8], schemes: Accept| {
+        matches!(present(&headers(&[value]), &accepts(schemes), ""), Presentation::Absent)
+    };
+    let own = Accept { locum_authorization: true, ..Accept::NOTHING };
+    for not_in_authorization in [Accept::NOTHING, own] {
+        assert!(absent(&basic, not_in_authorization) && absent(bearer.as_bytes(), not_in_authorization));
+    }
+    assert!(absent(&basic, Accept { bearer: true, ..Accept::NOTHING }));
+    assert!(absent(bearer.as_bytes(), Accept { basic: true, ..Accept::NOTHING }));
+    assert!(!absent(&basic, BOTH) && !absent(bearer.as_bytes(), BOTH));
+    assert!(absent(b"Bearer eyJhbGciOiJFUzI1NiJ9.e30.c2ln", BOTH));
+    let mut beside = HeaderMap::new();
+    beside.append(&LOCUM_AUTHORIZATION, HeaderValue::from_bytes(&basic).unwrap());
+    let read = |schemes| present(&beside, &accepts(schemes), "");
+    assert!(matches!(read(BOTH), Presentation::Absent));
+    assert!(matches!(read(own), Presentation::Claimed { in_authorization: false, .. }));
 }
 
 /// HD-042, G2: nobody can say which of two counts.
@@ -65,26 +81,63 @@ fn a_scheme_that_is_not_accepted_is_not_read() {
 fn two_authorizations_are_repeated_whatever_they_are() {
     let good = basic(b"billing", token(1).expose().as_bytes());
     for other in [good.as_slice(), b"Bearer foreign", b""] {
-        assert!(matches!(present(&headers(&[&good, other]), &BOTH, ""), Presentation::Repeated));
-        assert!(matches!(present(&headers(&[other, &good]), &Accepts::default(), ""), Presentation::Repeated));
+        assert!(matches!(present(&headers(&[&good, other]), &accepts(BOTH), ""), Presentation::Repeated));
+        assert!(matches!(present(&headers(&[other, &good]), &accepts(Accept::NOTHING), ""), Presentation::Repeated));
     }
+}
+
+/// HD-041, G2: two in two headers, whatever is right or wrong with either; a foreign one beside is none.
+#[test]
+fn two_credentials_in_two_headers_are_two_whatever_they_are() {
+    let (good, wrong) = (basic(b"billing", token(1).expose().as_bytes()), b"Basic ???".to_vec());
+    for authorization in [&good, &wrong] {
+        for own in [&good, &wrong, &b"Bearer foreign".to_vec()] {
+            let mut request = headers(&[authorization]);
+            request.append(&LOCUM_AUTHORIZATION, HeaderValue::from_bytes(own).unwrap());
+            assert!(matches!(present(&request, &accepts(EVERY), ""), Presentation::Two));
+            request.append(&LOCUM_AUTHORIZATION, HeaderValue::from_static("Basic YTpi"));
+            assert!(matches!(present(&request, &accepts(EVERY), ""), Presentation::Repeated));
+        }
+    }
+    let mut request = headers(&[b"Bearer foreign"]);
+    request.append(&LOCUM_AUTHORIZATION, HeaderValue::from_bytes(&good).unwrap());
+    assert!(matches!(present(&request, &accepts(EVERY), ""), Presentation::Claimed { in_authorization: false, .. }));
+}
+
+/// T4: a copy is the same credential, and what lacks its username stays without it.
+#[test]
+fn a_duplicate_is_the_same_credential() {
+    let key = DigestKey::generate(&mut |bytes| bytes.fill(7));
+    let presented = claimed(&basic(b"billing", token(1).expose().as_bytes())).unwrap();
+    assert_eq!(key.digest(&presented.duplicate()), key.digest(&presented));
+    assert!(key.digest(&presented).is_some());
+    let lacking = presented.lacking_its_username();
+    assert!(lacking.duplicate().lacks_its_username());
+    assert_eq!(key.digest(&lacking), None, "what can never be proven is never remembered");
 }
 
 /// G2: the header of the username, where a route asks for one.
 #[test]
 fn a_route_can_require_the_username_beside_a_bearer() {
     let name = HeaderName::from_static("x-username");
-    let accepts = Accepts { username_header: Some(name.clone()), ..BOTH };
-    let mut request = headers(&[format!("Bearer {}", token(1).expose()).as_bytes()]);
-    let read = |request: &HeaderMap| match present(request, &accepts, "") {
-        Presentation::Claimed(presented) => (presented.username().map(str::to_owned), presented.public_id()),
-        other => panic!("{other:?}"),
-    };
-    assert_eq!(read(&request), (None, Err(Fault::UsernameMissing)));
-    request.append(name.clone(), HeaderValue::from_static("billing"));
-    assert_eq!(read(&request), (Some("billing".to_owned()), Ok(token(1).public_id())));
-    request.append(name, HeaderValue::from_static("reports"));
-    assert_eq!(read(&request), (None, Err(Fault::UsernameMissing)));
+    let accepts = Accepts { schemes: EVERY, username_header: Some(&name) };
+    let bearer = HeaderValue::from_str(&format!("Bearer {}", token(1).expose())).unwrap();
+    for carrier in [&AUTHORIZATION, &LOCUM_AUTHORIZATION] {
+        let mut request = HeaderMap::from_iter([(carrier.clone(), bearer.clone())]);
+        let read = |request: &HeaderMap| match present(request, &accepts, "") {
+            Presentation::Claimed { presented, .. } => {
+                let id = presented.public_id().ok();
+                (presented.username().map(str::to_owned), presented.lacks_its_username(), id)
+            }
+            other => panic!("{other:?}"),
+        };
+        let id = Some(token(1).public_id());
+        assert_eq!(read(&request), (None, true, id));
+        request.append(&name, HeaderValue::from_static("billing"));
+        assert_eq!(read(&request), (Some("billing".to_owned()), false, id));
+        request.append(&name, HeaderValue::from_static("billing"));
+        assert_eq!(read(&request), (None, true, id), "twice is not once");
+    }
 }
 
 /// T4: neither the secret nor the typed username appears where somebody prints it.

@@ -39,7 +39,8 @@ pub(super) fn hides_a_token(word: &[u8]) -> bool {
     room[..length].split(|byte| *byte == b':').any(super::claims)
 }
 
-fn read(encoded: &[u8], prefix: &str) -> Presented {
+/// Reads what follows the scheme's name.
+pub(super) fn read(encoded: &[u8], prefix: &str) -> Presented {
     let (encoded, whole) = match encoded.split_at_checked(ENCODED_ROOM) {
         Some((start, rest)) if !rest.is_empty() => (start, false),
         _ => (encoded, true),

@@ -5,7 +5,7 @@
 //! and never shown to an app.
 
 use super::{Claim, Scheme, credentials_of};
-use crate::authn::presented::{Fault, Presented};
+use crate::authn::presented::Presented;
 use crate::directory::Token;
 
 /// Claims a Bearer that carries one of Locum's markers. `username` is what a header of the request says,
@@ -15,11 +15,17 @@ pub fn claim(value: &[u8], username: UsernameGiven<'_>, prefix: &str) -> Claim {
     if !Token::claims(readable(token)) {
         return Claim::NotMine;
     }
-    Claim::Claimed(match username {
+    Claim::Claimed(read(token, username, prefix))
+}
+
+/// Reads what follows the scheme's name. A username that is missing leaves the token as it is: it still
+/// says whose account the attempt is on (L10), and the judgement refuses it.
+pub(super) fn read(token: &[u8], username: UsernameGiven<'_>, prefix: &str) -> Presented {
+    match username {
         UsernameGiven::NotAsked => Presented::read(Scheme::Bearer, None, token, prefix),
-        UsernameGiven::Missing => Presented::malformed(Scheme::Bearer, None, Fault::UsernameMissing),
+        UsernameGiven::Missing => Presented::read(Scheme::Bearer, None, token, prefix).lacking_its_username(),
         UsernameGiven::Given(username) => Presented::read(Scheme::Bearer, Some(username), token, prefix),
-    })
+    }
 }
 
 /// What a route's header for the username says beside a Bearer.
@@ -43,6 +49,7 @@ fn readable(bytes: &[u8]) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::authn::presented::Fault;
     use crate::directory::TokenKind;
 
     fn bearer(value: &[u8]) -> Claim {
@@ -80,14 +87,16 @@ mod tests {
         assert_eq!(presented.public_id(), Err(Fault::Kind));
     }
 
-    /// G2
+    /// G2, L10
     #[test]
-    fn a_required_username_that_is_missing_is_a_fault() {
+    fn a_required_username_that_is_missing_leaves_the_token_that_names_an_account() {
         let token = Token::generate(TokenKind::PersonalAccess, "", |pool| pool.fill(9));
         let value = format!("Bearer {}", token.expose());
         let Claim::Claimed(missing) = claim(value.as_bytes(), UsernameGiven::Missing, "") else { panic!() };
-        assert_eq!(missing.public_id(), Err(Fault::UsernameMissing));
+        assert!(missing.lacks_its_username() && !missing.gives_username());
+        assert_eq!((missing.username(), missing.public_id()), (None, Ok(token.public_id())));
         let Claim::Claimed(given) = claim(value.as_bytes(), UsernameGiven::Given(b"billing"), "") else { panic!() };
+        assert!(!given.lacks_its_username());
         assert_eq!((given.username(), given.public_id()), (Some("billing"), Ok(token.public_id())));
     }
 }

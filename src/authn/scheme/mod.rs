@@ -1,4 +1,4 @@
-//! The schemes: who claims which `Authorization`, with three outcomes each.
+//! The schemes: who claims which `Authorization`, with three outcomes each, and what stands in Locum's own field.
 //!
 //! A scheme was *absent*, or what is there is *not its own*, or it *claims* what is there, well formed
 //! or not. "Claimed and malformed" is not "absent": a request that tried to authenticate and failed is
@@ -6,6 +6,7 @@
 
 pub mod basic;
 pub mod bearer;
+pub mod locum_authorization;
 
 use super::Presented;
 use crate::directory::Token;

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use super::header_names::set_headers;
+use http::HeaderName;
+
+use super::header_names::{folded, set_headers};
 use super::{Findings, routes};
 use crate::config::Purpose;
 use crate::config::file::{AppTable, HeaderPreset, Identity};
@@ -33,6 +35,7 @@ pub(super) fn apps(
         tables.iter().map(|(name, table)| app(name, table, &at.key(name), listen, findings)).collect();
     let whole: Vec<&AppSettings> = read.iter().flatten().collect();
     agree(&whole, &at, findings);
+    agree_on_headers(&whole, &at, findings);
     read.into_iter().collect()
 }
 
@@ -102,6 +105,27 @@ fn upstreams(
         }
         Some(upstream)
     })
+}
+
+/// No client can be asked for its username in a header by which some app learns who asks: there it would be
+/// removed as forged (G5).
+fn agree_on_headers(apps: &[&AppSettings], at: &At<'_>, findings: &mut Findings) {
+    for app in apps {
+        let asked = app.routing.routes.iter().map(|route| route.rule.username_header.as_ref()).enumerate();
+        for (route, header) in asked.filter_map(|(route, header)| Some((route, header?))) {
+            let Some(told) = apps.iter().find(|told| tells_in(told, header)) else { continue };
+            let at = at.key(app.name().as_str()).key("routes").item(route).key("username_header");
+            let wrong =
+                format!("the app `{}` learns who asks in the header `{header}`, so no client may send it", told.name());
+            findings.add(Problem::at(at.place(), wrong).instead("choose another, such as `X-Locum-Username`"));
+        }
+    }
+}
+
+/// Whether an app is told something of its caller in a header that reads like this one.
+fn tells_in(app: &AppSettings, header: &HeaderName) -> bool {
+    let reads_alike = |name: &str| folded(name) == folded(header.as_str());
+    app.headers.names().any(reads_alike) || app.set_headers.iter().any(|line| reads_alike(line.name.as_str()))
 }
 
 /// What apps and routes contradict each other in, by the rules of the table that they will become: it must never be

@@ -1,4 +1,5 @@
-//! Names of headers that an operator adds for an app.
+//! Names of headers that an operator chooses: those that an app is given, and that in which a username is
+//! asked for.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,11 +10,11 @@ use crate::config::conform::quoted;
 use crate::config::problems::Problem;
 use crate::config::template;
 use crate::config::tree::At;
-use crate::gateway::HeaderLine;
+use crate::gateway::{self, HeaderLine};
 
-/// Names that mean something to HTTP itself or to the app's own session. Removing them from every request,
-/// as happens with each name that tells identity (G5), would break the apps.
-const NOT_FOR_IDENTITY: [&str; 22] = [
+/// Names that mean something to HTTP itself, to the app's own session or to Locum. Removing them from every
+/// request, as happens with each name that tells identity (G5) or a username (G2), would break the apps.
+const TAKEN: [&str; 23] = [
     "accept",
     "accept-encoding",
     "authorization",
@@ -27,6 +28,7 @@ const NOT_FOR_IDENTITY: [&str; 22] = [
     "host",
     "keep-alive",
     "location",
+    "locum-authorization",
     "origin",
     "proxy-authorization",
     "proxy-connection",
@@ -63,18 +65,31 @@ pub(super) fn set_headers(
     read.into_iter().collect()
 }
 
+/// The header in which a route asks for a username.
+pub(super) fn username_header(text: &str, at: &At<'_>, findings: &mut Findings) -> Option<HeaderName> {
+    const OTHER: &str = "choose another, such as `X-Locum-Username`";
+    let header = header_name(text).and_then(|header| {
+        if gateway::never_arrives(&header) {
+            return Err((format!("the header {} is removed from every request", quoted(text)), OTHER));
+        }
+        Ok(header)
+    });
+    header.map_err(|(wrong, advice)| findings.add(Problem::at(at.place(), wrong).instead(advice))).ok()
+}
+
 fn header_name(name: &str) -> Result<HeaderName, (String, &'static str)> {
     let Ok(header) = name.parse::<HeaderName>() else {
         return Err((format!("{} cannot name a header", quoted(name)), "use letters, digits, `-` and `_`"));
     };
-    if NOT_FOR_IDENTITY.contains(&folded(name).as_str()) {
-        let wrong = format!("the header {} belongs to HTTP and to the app", quoted(name));
+    if TAKEN.contains(&folded(name).as_str()) {
+        let whose = if folded(name) == "locum-authorization" { "Locum" } else { "HTTP and to the app" };
+        let wrong = format!("the header {} belongs to {whose}", quoted(name));
         return Err((wrong, "choose another, such as `X-Remote-User`"));
     }
     Ok(header)
 }
 
 /// As applications fold the names of headers (G5).
-fn folded(name: &str) -> String {
+pub(super) fn folded(name: &str) -> String {
     name.to_ascii_lowercase().replace(['_', '.'], "-")
 }

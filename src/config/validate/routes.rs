@@ -3,6 +3,7 @@
 use http::Method;
 
 use super::Findings;
+use super::header_names::username_header;
 use crate::config::conform::quoted;
 use crate::config::file::{AcceptedScheme, RouteTable};
 use crate::config::problems::Problem;
@@ -33,6 +34,10 @@ fn route(table: &RouteTable, name: Option<&AppName>, at: &At<'_>, findings: &mut
     let path = findings.value(&at.key("path"), &table.path, Pattern::parse(&table.path));
     let methods =
         findings.each(&at.key("methods"), &table.methods, |findings, at, text| findings.value(&at, text, method(text)));
+    let username_header = match &table.username_header {
+        None => Some(None),
+        Some(text) => username_header(text, &at.key("username_header"), findings).map(Some),
+    };
     let roles_any = roles(&table.roles_any, name, &at.key("roles_any"), findings);
     let roles_all = roles(&table.roles_all, name, &at.key("roles_all"), findings);
     let permissions_any = permissions(&table.permissions_any, &at.key("permissions_any"), findings);
@@ -43,7 +48,9 @@ fn route(table: &RouteTable, name: Option<&AppName>, at: &At<'_>, findings: &mut
         accept: Accept {
             basic: table.accept.contains(&AcceptedScheme::Basic),
             bearer: table.accept.contains(&AcceptedScheme::Bearer),
+            locum_authorization: table.accept.contains(&AcceptedScheme::LocumAuthorization),
         },
+        username_header: username_header?,
         public: table.public,
         roles_any: roles_any?,
         roles_all: roles_all?,
@@ -91,8 +98,16 @@ fn consistent(table: &RouteTable, at: &At<'_>, findings: &mut Findings) -> bool 
     if table.accept.is_empty() && !table.public {
         let at = at.key("accept");
         let wrong = "the route accepts no credential, so nobody could pass";
-        findings
-            .add(Problem::at(at.place(), wrong).instead("give `\"basic\"`, `\"bearer\"` or both, or `public = true`"));
+        let advice = "give one or more of `\"basic\"`, `\"bearer\"` and `\"locum-authorization\"`, or `public = true`";
+        findings.add(Problem::at(at.place(), wrong).instead(advice));
+        return false;
+    }
+    let alone = [AcceptedScheme::Bearer, AcceptedScheme::LocumAuthorization];
+    if table.username_header.is_some() && !alone.iter().any(|scheme| table.accept.contains(scheme)) {
+        let at = at.key("username_header");
+        let wrong = "the route accepts no token that comes alone, so nobody would read `username_header`";
+        let advice = "accept `\"bearer\"` or `\"locum-authorization\"`, or leave this out: Basic brings its username";
+        findings.add(Problem::at(at.key_place(), wrong).instead(advice));
         return false;
     }
     let demands = [

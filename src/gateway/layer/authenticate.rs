@@ -117,10 +117,7 @@ impl Authenticate {
         let source = Source { address: Some(visit.peer.address()) };
         let accept = destination.route.rule.accept;
         for _judgement in 0..MOST_JUDGEMENTS {
-            let Some(presented) = attempt.credential.read_again(&self.authn) else {
-                return Err(Refusal::Fault);
-            };
-            match self.authn.judge(presented, source, visit.now).await {
+            match self.authn.judge(attempt.presented.duplicate(), source, visit.now).await {
                 Verdict::Proven(proven) => {
                     if let Some(identity) = self.enter(&proven) {
                         return Ok(identity);

@@ -7,6 +7,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use http::header::VARY;
 use http::{HeaderMap, HeaderValue, Request};
 use http_body::Body as _;
 use tower::{Service, service_fn};
@@ -63,6 +64,11 @@ async fn send(plan: &Plan, upstream: &impl Exchange, permitted: Permitted) -> An
             record.decision = Decision::Permitted;
             let mut response = response.map(|body| Body::streaming(body, bounds.guard, app.timeouts.idle));
             hygiene::clean_response(response.headers_mut());
+            if destination.route.rule.accept.locum_authorization {
+                // A cache keeps no answer to an `Authorization` for everybody (RFC 9111 §3.5), but of this
+                // header it has never heard.
+                response.headers_mut().append(VARY, HeaderValue::from_static("Locum-Authorization"));
+            }
             Answered { response, record }
         }
         Err(failure) => {

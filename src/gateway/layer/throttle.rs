@@ -8,10 +8,10 @@ use std::task::{Context, Poll};
 use futures_util::future::Either;
 use tower::{Layer, Service};
 
-use super::identify::{Credential, PresentedRequest};
+use super::identify::PresentedRequest;
 use super::route::Destination;
 use super::{NowOr, Step, now};
-use crate::authn::{Authn, Proven};
+use crate::authn::{Authn, Presented, Proven};
 use crate::gateway::refusal::Refusal;
 use crate::gateway::visit::{Answered, Visit};
 
@@ -47,7 +47,7 @@ pub(in crate::gateway) struct Admitted {
 /// A credential, and who it is if this node has proven it before.
 #[derive(Debug)]
 pub(in crate::gateway) struct Attempt {
-    pub(super) credential: Credential,
+    pub(super) presented: Presented,
     pub(super) known: Option<Arc<Proven>>,
 }
 
@@ -69,13 +69,13 @@ impl<S: Step<Admitted>> Service<PresentedRequest> for Throttling<S> {
     fn call(&mut self, request: PresentedRequest) -> Self::Future {
         let (visit, destination, credential) = request.into_parts();
         let address = Some(visit.peer.address());
-        let attempt = credential.map(|credential| {
-            let known = self.authn.recall(&credential.presented, address, visit.now);
-            Attempt { credential, known }
+        let attempt = credential.map(|presented| {
+            let known = self.authn.recall(&presented, address, visit.now);
+            Attempt { presented, known }
         });
         let unknown = attempt.as_ref().filter(|attempt| attempt.known.is_none());
-        if let Some(Attempt { credential, .. }) = unknown
-            && let Some(wait) = self.authn.throttled(&credential.presented, address, visit.now)
+        if let Some(Attempt { presented, .. }) = unknown
+            && let Some(wait) = self.authn.throttled(presented, address, visit.now)
         {
             return now(visit.refuse(&Refusal::Throttled(wait)));
         }

@@ -141,7 +141,7 @@ fn contradictions_are_all_reported_at_once() {
         Rule { public: true, permissions_any: vec![Permission::parse("c:x").unwrap()], ..Rule::default() };
     apps[2].routes.push(RouteSettings {
         path: Pattern::parse("/c/z").unwrap(),
-        rule: Rule { accept: Accept { basic: false, bearer: false }, ..Rule::default() },
+        rule: Rule { accept: Accept::NOTHING, ..Rule::default() },
     });
     let problems: Vec<(String, Option<usize>)> =
         RouteTable::build(&apps).unwrap_err().into_iter().map(|p| (p.app.to_string(), p.route)).collect();
