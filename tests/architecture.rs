@@ -52,8 +52,8 @@ const EVERYTHING: &[&str] = &[
 ];
 
 /// What `config` may take from the rooms beside their `…Settings`: what settings are made of.
-const PARTS_OF_SETTINGS: [&str; 9] =
-    ["Counts", "Field", "HeaderLine", "Identity", "Location", "OnLoss", "Piece", "Preset", "Timeouts"];
+const PARTS_OF_SETTINGS: [&str; 10] =
+    ["Authorities", "Counts", "Field", "HeaderLine", "Identity", "Location", "OnLoss", "Piece", "Preset", "Timeouts"];
 
 /// What words may not do (no async, no I/O, no clock, no randomness), and what to do instead.
 const NOT_IN_WORDS: [(&str, &str); 15] = [

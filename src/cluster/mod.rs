@@ -12,5 +12,5 @@ pub mod subjects;
 
 pub use failure_counts::{FailureCounts, Unavailable};
 pub use in_flight::{Cut, Guard, InFlight, Ticket};
-pub use redis::{Probe, RedisCounts, RedisSettings, RedisUrlError};
+pub use redis::{Authorities, AuthoritiesError, Probe, RedisCounts, RedisSettings, RedisUrlError};
 pub use subjects::{Moment, Stamp, Subject, Subjects};

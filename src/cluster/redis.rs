@@ -17,16 +17,18 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, RedisError, RedisResult, Script};
+use redis::{Client, ConnectionAddr, IntoConnectionInfo as _, RedisError, RedisResult, Script, TlsCertificates};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
+pub use self::authorities::{Authorities, AuthoritiesError};
 use self::breaker::Breaker;
 use self::wire::Answer;
 use super::failure_counts::{FailureCounts, SINKS, Unavailable};
 use crate::directory::lockout::{Attempt, Counted, Reset, Streak};
 use crate::directory::{AccountId, Life};
 
+mod authorities;
 mod breaker;
 mod wire;
 
@@ -43,8 +45,31 @@ const UNKNOWN: i64 = i64::MIN;
 pub struct RedisSettings {
     /// `redis://…` or `rediss://…`; may hold a password.
     pub url: SecretString,
+    /// Who may vouch for a Redis behind `rediss://`; `None`: whoever this machine trusts.
+    pub authorities: Option<Authorities>,
     /// The budget of one step, from asking to the answer.
     pub timeout: Duration,
+}
+
+impl RedisSettings {
+    /// Whether somebody on the way could read what is sent, or answer in the place of Redis: it is on
+    /// another machine, and spoken to without TLS.
+    pub fn is_unguarded(&self) -> bool {
+        let Ok(info) = self.url.expose_secret().into_connection_info() else { return false };
+        let ConnectionAddr::Tcp(host, _) = info.addr() else { return false };
+        host != "localhost" && !host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+
+    fn client(&self) -> RedisResult<Client> {
+        let url = self.url.expose_secret();
+        match &self.authorities {
+            None => Client::open(url),
+            Some(authorities) => {
+                let root_cert = Some(authorities.as_pem().to_vec());
+                Client::build_with_tls(url, TlsCertificates { client_tls: None, root_cert })
+            }
+        }
+    }
 }
 
 /// Why the settings cannot be used. Says nothing of the URL, which may hold a password.
@@ -90,7 +115,7 @@ impl RedisCounts {
     /// When the URL is none.
     pub fn open(settings: &RedisSettings) -> Result<Self, RedisUrlError> {
         let refuse = |error: RedisError| RedisUrlError(error.category().to_owned());
-        let client = Client::open(settings.url.expose_secret()).map_err(refuse)?;
+        let client = settings.client().map_err(refuse)?;
         let connection =
             ConnectionManager::new_lazy_with_config(client.clone(), config(settings.timeout)).map_err(refuse)?;
         Ok(Self(Arc::new(Inner {

@@ -78,6 +78,9 @@ pub(crate) struct AdminTable {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct StoreTable {
     /// `sqlite:FILE` for the embedded store, or `postgres://USER:PASSWORD@HOST/DATABASE`.
+    ///
+    /// For a PostgreSQL on another machine add `?sslmode=verify-full`, and `&sslrootcert=FILE` (an absolute path, PEM)
+    /// unless a public authority vouches for it; otherwise nobody asks who answers.
     #[serde(skip_serializing, deserialize_with = "secret")]
     #[schemars(with = "Option<String>", extend("default" = "sqlite:locum.db"))]
     pub(crate) url: Option<SecretString>,
@@ -95,6 +98,9 @@ pub(crate) struct RedisTable {
     pub(crate) url: Option<SecretString>,
     /// A file that holds the URL, instead of `url`: keeps a password out of this file.
     pub(crate) url_file: Option<String>,
+    /// With `rediss://`: a file with the certificate (PEM) of the authority that vouches for Redis. Only it is believed
+    /// then; without it the authorities that this machine trusts are. There is no way to leave the check out.
+    pub(crate) ca_file: Option<String>,
     /// What happens while Redis cannot be reached.
     pub(crate) on_loss: OnLoss,
     /// How long one answer of Redis may take, before it counts as lost.
@@ -331,7 +337,7 @@ impl Default for AdminTable {
 
 impl Default for RedisTable {
     fn default() -> Self {
-        Self { url: None, url_file: None, on_loss: OnLoss::Count, timeout: "100ms".to_owned() }
+        Self { url: None, url_file: None, ca_file: None, on_loss: OnLoss::Count, timeout: "100ms".to_owned() }
     }
 }
 

@@ -87,16 +87,16 @@ pub fn load(
     if let Some(problem) = broken {
         return Err(LoadError::Invalid(Problems::new(source, vec![problem])));
     }
-    read(source, folder, environment, purpose, &read_secret).map_err(LoadError::Invalid)
+    read(source, folder, environment, purpose, &read_file).map_err(LoadError::Invalid)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the configuration is read before anything is served")]
-fn read_secret(path: &Path) -> io::Result<String> {
+fn read_file(path: &Path) -> io::Result<String> {
     std::fs::read_to_string(path)
 }
 
-/// Reads a configuration from its text. `folder` is where relative paths start; `read_secret` reads the
-/// file behind a `url_file`.
+/// Reads a configuration from its text. `folder` is where relative paths start; `read_file` reads
+/// what stands behind a `url_file` or a `ca_file`.
 ///
 /// # Errors
 /// With everything that is wrong with it.
@@ -105,7 +105,7 @@ pub fn read(
     folder: &Path,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     purpose: Purpose,
-    read_secret: &dyn Fn(&Path) -> io::Result<String>,
+    read_file: &dyn Fn(&Path) -> io::Result<String>,
 ) -> Result<Settings, Problems> {
     let mut tree = match source.parse() {
         Ok(tree) => tree,
@@ -113,7 +113,7 @@ pub fn read(
     };
     let mut problems = overrides::apply(&mut tree, environment);
     problems.extend(conform::conform(&mut tree));
-    let around = Surroundings { folder, read_secret, purpose };
+    let around = Surroundings { folder, read_file, purpose };
     settings(&tree, &around, problems).map_err(|problems| Problems::new(source, problems))
 }
 

@@ -5,6 +5,7 @@
 
 use super::settings::{AppSettings, Settings};
 use crate::authn::lockout::{Counts, OnLoss};
+use crate::cluster::RedisSettings;
 use crate::policy::RouteSettings;
 use crate::store::Location;
 
@@ -38,7 +39,20 @@ pub fn remarks(settings: &Settings) -> Vec<Remark> {
         Location::Sqlite(path) => format!("keeps accounts and history in `{}`", path.display()),
         Location::Postgres(_) => "keeps accounts and history in PostgreSQL".to_owned(),
     }));
+    if settings.store.is_unguarded() {
+        remarks.push(warning(
+            "PostgreSQL is on another machine and nobody asks who answers: add `sslmode=verify-full` to its URL"
+                .to_owned(),
+        ));
+    }
     remarks.push(counting(settings));
+    if settings.redis.as_ref().is_some_and(RedisSettings::is_unguarded) {
+        remarks.push(warning(
+            "Redis is on another machine and spoken to without TLS: failure counts can be read and changed on the way; \
+             use `rediss://`"
+                .to_owned(),
+        ));
+    }
     remarks.push(lockout(settings, exposed));
     for app in &settings.apps {
         remarks.push(note(app_in_words(app)));

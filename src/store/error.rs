@@ -38,6 +38,20 @@ pub enum OpenError {
          `%XX` for special characters in the password"
     )]
     Url,
+    /// Names no parameter: it may be a part of the password.
+    #[error(
+        "the URL of the database has a parameter after its `?` that is not known; known are `sslmode`, `sslrootcert`, \
+         `sslcert`, `sslkey`, `host`, `hostaddr`, `port`, `user`, `password`, `dbname`, `options`, `application_name` \
+         and `statement-cache-capacity`"
+    )]
+    Parameter,
+    #[error(
+        "`sslmode=verify-ca` in the URL of the database would take any server for the right one whose certificate any \
+         authority has signed: write `sslmode=verify-full`"
+    )]
+    HalfVerified,
+    #[error("`sslrootcert` in the URL of the database is looked at only with `sslmode=verify-full`: write both")]
+    Unverified,
     #[error("the database server at `{place}` refuses user `{user}`: check the user and the password of `[store] url`")]
     Credentials { place: String, user: String },
     #[error(
@@ -69,6 +83,11 @@ pub enum StoreError {
         "the database server at `{place}` cannot be reached: {why}; see that it runs and that the address is right"
     )]
     Unreachable { place: String, why: String },
+    #[error(
+        "the database server at `{place}` does not prove who it is: {why}; see that `sslrootcert` names the authority of \
+         its certificate, and that the host is one that the certificate names"
+    )]
+    Untrusted { place: String, why: String },
     #[error("the database `{place}` did not answer within {} ms", .after.as_millis())]
     TimedOut { place: String, after: Duration },
     #[error("{waiting} operations wait for the database already: try again later")]

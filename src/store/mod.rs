@@ -74,6 +74,16 @@ pub enum Location {
     Postgres(SecretString),
 }
 
+impl Location {
+    /// Whether somebody on the way could read what is sent to the database, or answer in its place.
+    pub fn is_unguarded(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => false,
+            Self::Postgres(url) => postgres::server_url::is_unguarded(url),
+        }
+    }
+}
+
 /// An open store. Cloning it is cheap; all clones are one store.
 #[derive(Debug, Clone)]
 pub struct Store(Arc<Parts>);

@@ -83,7 +83,13 @@ impl Place {
                 }
             }
             sqlx::Error::Io(io) if io.kind() == std::io::ErrorKind::StorageFull => StoreError::Full { place },
-            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut if matches!(self, Self::Server(_)) => {
+            sqlx::Error::Tls(why) => StoreError::Untrusted { place, why: why.to_string() },
+            sqlx::Error::Io(io)
+                if io.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>) =>
+            {
+                StoreError::Untrusted { place, why: io.to_string() }
+            }
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut if matches!(self, Self::Server(_)) => {
                 StoreError::Unreachable { place, why: error.to_string() }
             }
             _ => StoreError::Failed { place, why: error.to_string() },

@@ -3,16 +3,17 @@
 //! Every session limits its statements itself, so that a server which hangs costs a bounded time on
 //! both sides of the wire.
 
-use std::str::FromStr as _;
 use std::time::Duration;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, PgConnection, Row as _};
 
 use super::connection::{Connection, Purpose};
 use super::error::{OpenError, StoreError};
 use super::place::Place;
+
+pub(crate) mod server_url;
 
 const OLDEST: i32 = 130_000;
 
@@ -32,12 +33,7 @@ impl std::fmt::Debug for PostgresSource {
 impl PostgresSource {
     /// Reads the URL, and asks the server once who it is.
     pub(crate) async fn prepare(url: &SecretString, timeout: Duration) -> Result<Self, OpenError> {
-        let url = url.expose_secret();
-        // a `?` in the password would make parameters of what follows, and the driver logs unknown ones
-        if url.split_once('?').is_some_and(|(_, parameters)| parameters.contains('@')) {
-            return Err(OpenError::Url);
-        }
-        let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::Url)?;
+        let options = server_url::read(url)?;
         let options = options.application_name("locum").disable_statement_logging();
         let database = options.get_database().unwrap_or_else(|| options.get_username()).to_owned();
         let name = match options.get_socket() {

@@ -26,7 +26,7 @@ fn a_plain_configuration_is_told_in_sentences() {
     );
 }
 
-/// L6, L7: what is allowed but dangerous is a warning.
+/// L6, L7, TL-007: what is allowed but dangerous is a warning.
 #[test]
 fn dangerous_choices_are_warned_of() {
     let exposed = "[server]\nlisten = \"0.0.0.0:80\"\n[apps.wiki]\nhosts = [\"a.org\"]\n[[apps.wiki.routes]]\n\
@@ -39,6 +39,16 @@ fn dangerous_choices_are_warned_of() {
             "! `lockout.counts` is `every-failure`: 5 refused attempts in a row that name a proxy user make it inactive, \
              whoever made them; where strangers can reach this gateway, choose `guesses`",
             "! app `wiki`: `/*` is public, nobody has to prove who they are: that is the whole app",
+        ]
+    );
+    let unguarded = remarks(&format!("{APP}[redis]\nurl = \"redis://cache\"\n[store]\nurl = \"postgres://u:p@db/x\""));
+    let warnings: Vec<String> = unguarded.into_iter().filter(|remark| remark.starts_with('!')).collect();
+    assert_eq!(
+        warnings,
+        [
+            "! PostgreSQL is on another machine and nobody asks who answers: add `sslmode=verify-full` to its URL",
+            "! Redis is on another machine and spoken to without TLS: failure counts can be read and changed on the way; \
+             use `rediss://`",
         ]
     );
     let guesses = remarks(&format!(

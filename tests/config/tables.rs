@@ -44,6 +44,26 @@ fn the_small_tables_are_told_what_is_wrong_with_their_values() {
              TLS",
         ),
         (
+            "[redis]\nurl = \"rediss://cache/#insecure\"",
+            "locum.toml:5:7: `redis.url` has a `#`; leave it and the rest out: who answers for `rediss://` is always \
+             verified (see `ca_file`)",
+        ),
+        (
+            "[redis]\nurl = \"redis://cache\"\nca_file = \"ca.pem\"",
+            "locum.toml:6:1: `redis.ca_file` has no effect: the URL of Redis is not `rediss://`; ask for TLS in the URL, \
+             or leave this out",
+        ),
+        (
+            "[redis]\nurl = \"rediss://cache\"\nca_file = \"redis.url\"",
+            "locum.toml:6:11: `redis.ca_file`: `/etc/locum/redis.url` names no authority; it holds no certificate: give \
+             the certificate of the authority as PEM (`-----BEGIN CERTIFICATE-----`)",
+        ),
+        (
+            "[redis]\nurl = \"rediss://cache\"\nca_file = \"gone.pem\"",
+            "locum.toml:6:11: `redis.ca_file`: `/etc/locum/gone.pem` cannot be read: entity not found; give a file that \
+             Locum may read",
+        ),
+        (
             "[store]\nurl = \"sqlite::memory:\"",
             "locum.toml:5:7: `store.url` names no file; give `sqlite:FILE`, such as `sqlite:locum.db`; a relative path \
              starts at this file",

@@ -8,9 +8,15 @@ mod dev;
 mod lockout;
 mod rows;
 mod stories;
+mod tls;
 
+#[path = "../harness/authority.rs"]
+mod authority;
 #[path = "../harness/locum.rs"]
 mod locum;
+#[expect(dead_code, reason = "the harness is shared by several tests, and this one needs little of it")]
+#[path = "../harness/postgres.rs"]
+mod postgres;
 #[expect(dead_code, reason = "the harness is shared by several tests, and this one needs little of it")]
 #[path = "../harness/redis.rs"]
 mod redis;

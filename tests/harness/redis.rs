@@ -1,5 +1,6 @@
 //! A real Redis on a free port, in a folder of its own, that can be stopped, frozen and started again.
 
+use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -15,13 +16,20 @@ const START: Duration = Duration::from_secs(20);
 pub struct Redis {
     child: Option<Child>,
     address: SocketAddr,
+    options: Vec<OsString>,
     folder: TempDir,
 }
 
 impl Redis {
     /// Starts one that keeps across restarts what it was told.
     pub fn start() -> Self {
+        Self::start_with(Vec::new())
+    }
+
+    /// The same with more options of `redis-server`.
+    pub fn start_with(options: Vec<OsString>) -> Self {
         let mut redis = Self::stopped();
+        redis.options = options;
         redis.restart();
         redis
     }
@@ -30,7 +38,7 @@ impl Redis {
     pub fn stopped() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
-        Self { child: None, address, folder: tempfile::tempdir().expect("a temporary folder") }
+        Self { child: None, address, options: Vec::new(), folder: tempfile::tempdir().expect("a temporary folder") }
     }
 
     pub fn url(&self) -> String {
@@ -53,6 +61,7 @@ impl Redis {
             .args(["--appendonly", "yes", "--appendfsync", "always"])
             .arg("--dir")
             .arg(self.folder.path())
+            .args(&self.options)
             .stdout(Stdio::null())
             .spawn()
             .expect("`redis-server` is installed");

@@ -7,6 +7,9 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 #![expect(unreachable_pub, reason = "the harness is shared by several tests, each a crate of its own")]
 
+#[expect(dead_code, reason = "the harness is shared by several tests, and this one needs one kind of server")]
+#[path = "../harness/authority.rs"]
+mod authority;
 mod battery;
 mod machine;
 mod node;
@@ -16,6 +19,7 @@ mod postgres_server;
 mod redis_away;
 #[path = "../harness/redis.rs"]
 mod redis_server;
+mod redis_tls;
 mod shutting;
 mod two_books;
 mod world;

@@ -54,8 +54,9 @@ impl Node {
     }
 
     pub fn unloaded(store: Arc<dyn FailureCounts>, redis: Option<&Redis>, on_loss: OnLoss) -> Self {
-        let redis = redis
-            .map(|server| RedisCounts::open(&RedisSettings { url: server.url().into(), timeout: BUDGET }).unwrap());
+        let redis = redis.map(|server| {
+            RedisCounts::open(&RedisSettings { url: server.url().into(), authorities: None, timeout: BUDGET }).unwrap()
+        });
         let (subjects, carried) = (Subjects::new(), Carried::default());
         let settings = LockoutSettings { threshold: 5, counts: Counts::EveryFailure, on_loss };
         let book = carried.clone();

@@ -12,7 +12,7 @@ use crate::world::{account, attempt};
 const BUDGET: Duration = Duration::from_millis(100);
 
 fn impatient(server: &Redis) -> RedisCounts {
-    RedisCounts::open(&RedisSettings { url: server.url().into(), timeout: BUDGET }).unwrap()
+    RedisCounts::open(&RedisSettings { url: server.url().into(), authorities: None, timeout: BUDGET }).unwrap()
 }
 
 async fn fail(counts: &RedisCounts, number: u16) -> Result<Counted, Unavailable> {
@@ -124,13 +124,13 @@ async fn an_eviction_policy_that_drops_counts_is_reported() {
 #[tokio::test]
 async fn nothing_shows_the_password() {
     let url = "redis://user:hunter2@127.0.0.1:1/0";
-    let settings = RedisSettings { url: url.into(), timeout: BUDGET };
+    let settings = RedisSettings { url: url.into(), authorities: None, timeout: BUDGET };
     let counts = RedisCounts::open(&settings).unwrap();
     let error = fail(&counts, 1).await.unwrap_err();
     for shown in [format!("{settings:?}"), format!("{counts:?}"), format!("{error:?} {error}")] {
         assert!(!shown.contains("hunter2"), "{shown}");
     }
-    let wrong = RedisSettings { url: "redis://user:hunter2@:x".into(), timeout: BUDGET };
+    let wrong = RedisSettings { url: "redis://user:hunter2@:x".into(), authorities: None, timeout: BUDGET };
     let error = RedisCounts::open(&wrong).unwrap_err();
     assert!(!format!("{error:?} {error}").contains("hunter2"), "{error}");
 }
@@ -140,7 +140,7 @@ async fn nothing_shows_the_password() {
 async fn a_redis_without_tls_is_refused_where_tls_is_asked_for() {
     let server = Redis::start();
     let url = server.url().replacen("redis://", "rediss://", 1);
-    let counts = RedisCounts::open(&RedisSettings { url: url.into(), timeout: BUDGET }).unwrap();
+    let counts = RedisCounts::open(&RedisSettings { url: url.into(), authorities: None, timeout: BUDGET }).unwrap();
     assert!(fail(&counts, 1).await.is_err());
     assert!(counts.probe().await.is_err());
 }

@@ -147,7 +147,7 @@ async fn a_flush_forgets_nothing() {
     copied(&world, tripped, 5).await;
     redis.ask("FLUSHALL");
     assert!(node.subject(tripped).tripped_in(Life::FIRST), "what is shut is not shut any more");
-    let settings = RedisSettings { url: redis.url().into(), timeout: Duration::from_secs(5) };
+    let settings = RedisSettings { url: redis.url().into(), authorities: None, timeout: Duration::from_secs(5) };
     let asked = RedisCounts::open(&settings).unwrap();
     let started = Instant::now();
     while asked.streak(open).await.unwrap().is_none_or(|streak| streak.count() != 3) {
@@ -209,7 +209,7 @@ async fn a_start_without_redis_works() {
 async fn what_only_redis_has_is_loaded() {
     let (world, redis) = (sqlite().await, Redis::start());
     let account = world.account().await;
-    let settings = RedisSettings { url: redis.url().into(), timeout: Duration::from_secs(5) };
+    let settings = RedisSettings { url: redis.url().into(), authorities: None, timeout: Duration::from_secs(5) };
     let before = RedisCounts::open(&settings).unwrap();
     for number in 1..4 {
         use locum::cluster::FailureCounts as _;

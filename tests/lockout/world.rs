@@ -160,7 +160,7 @@ async fn of_store(location: Location, alive: Box<dyn Any + Send + Sync>) -> Worl
 
 /// A patient client, so that a busy machine does not look like a broken Redis.
 pub(crate) fn redis_settings(server: &Redis) -> RedisSettings {
-    RedisSettings { url: server.url().into(), timeout: Duration::from_secs(5) }
+    RedisSettings { url: server.url().into(), authorities: None, timeout: Duration::from_secs(5) }
 }
 
 pub(crate) fn account(number: u64) -> AccountId {

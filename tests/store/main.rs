@@ -18,8 +18,12 @@ mod locks;
 mod model;
 mod opening;
 mod servers;
+mod tls;
 mod tokens;
 mod world;
 
+#[expect(dead_code, reason = "the harness is shared by several tests, and this one needs one kind of server")]
+#[path = "../harness/authority.rs"]
+mod authority;
 #[path = "../harness/postgres.rs"]
 mod postgres;

@@ -32,7 +32,7 @@ pub(super) async fn run(parts: Arc<Parts>) {
     loop {
         tokio::time::sleep(if parts.books.is_lost() { lost_pause } else { UP_PAUSE }).await;
         if let Some(redis) = parts.books.redis() {
-            let joinable = parts.look_after(redis).await;
+            let joinable = parts.look_after(redis).await.unwrap_or(true);
             lost_pause = if joinable { LOST_PAUSE } else { LONGEST_PAUSE.min(lost_pause * 2) };
         }
         if parts.unfinished.take_lost_sight()
@@ -49,9 +49,10 @@ impl Parts {
     pub(super) async fn load(&self) -> Result<Loaded, Unavailable> {
         let loaded = self.load_store().await?;
         if let Some(redis) = self.books.redis() {
-            self.look_after(redis).await;
+            if let Err(error) = self.look_after(redis).await {
+                tracing::warn!(%error, "Redis cannot be reached: starting without it");
+            }
             if self.books.is_lost() {
-                tracing::warn!("Redis cannot be reached: starting without it");
                 metrics::gauge!("locum_redis_degraded").set(1.0);
             }
         }
@@ -86,14 +87,14 @@ impl Parts {
     }
 
     /// Asks after Redis, and joins the books where that is due. False when Redis answers and they
-    /// cannot be joined.
-    async fn look_after(&self, redis: &RedisCounts) -> bool {
+    /// cannot be joined; an error when it does not answer.
+    async fn look_after(&self, redis: &RedisCounts) -> Result<bool, Unavailable> {
         let _alone = self.books.join_alone().await;
         let probe = match redis.probe().await {
             Ok(probe) => probe,
             Err(error) => {
                 self.books.lose(&error);
-                return true;
+                return Err(error);
             }
         };
         let risky = probe.eviction.filter(|policy| policy != "noeviction");
@@ -107,16 +108,16 @@ impl Parts {
         if self.books.is_lost() {
             if let Err(error) = self.rejoin(redis).await {
                 tracing::warn!(%error, "Redis answers, and the failure counts could not be joined yet");
-                return false;
+                return Ok(false);
             }
         } else if self.books.take_copies_missing()
             && let Err(error) = self.copy_again(redis).await
         {
             tracing::warn!(%error, "the store's copy of the failure counts is behind");
             self.books.note_copies_missing();
-            return false;
+            return Ok(false);
         }
-        true
+        Ok(true)
     }
 
     /// Joins the books and lets Redis count. While this goes on, the store counts; what it counts is

@@ -26,8 +26,8 @@ use super::tree::At;
 pub(super) struct Surroundings<'a> {
     /// Where relative paths start: the folder of the file.
     pub(super) folder: &'a Path,
-    /// Reads the file of a secret.
-    pub(super) read_secret: &'a dyn Fn(&Path) -> io::Result<String>,
+    /// Reads a file that the configuration names.
+    pub(super) read_file: &'a dyn Fn(&Path) -> io::Result<String>,
     pub(super) purpose: Purpose,
 }
 

@@ -2,10 +2,12 @@
 //!
 //! They may hold a password, so no message repeats them.
 
+use std::path::Path;
+
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Findings, Surroundings};
-use crate::cluster::RedisSettings;
+use crate::cluster::{Authorities, RedisSettings};
 use crate::config::conform::quoted;
 use crate::config::file::{RedisTable, StoreTable};
 use crate::config::problems::Problem;
@@ -63,7 +65,42 @@ pub(super) fn redis(
         findings.add(Problem::at(url_at.place(), wrong).instead(advice));
         return Err(Reported);
     }
-    Ok(Some(RedisSettings { url, timeout }))
+    if url.expose_secret().contains('#') {
+        let wrong = format!("`{}` has a `#`", url_at.name());
+        let advice = "leave it and the rest out: who answers for `rediss://` is always verified (see `ca_file`)";
+        findings.add(Problem::at(url_at.place(), wrong).instead(advice));
+        return Err(Reported);
+    }
+    let authorities = match table.ca_file.as_deref() {
+        Some(file) => Some(authorities(file, &url, &at.key("ca_file"), around, findings).ok_or(Reported)?),
+        None => None,
+    };
+    Ok(Some(RedisSettings { url, authorities, timeout }))
+}
+
+/// Who may vouch for Redis.
+fn authorities(
+    file: &str,
+    url: &SecretString,
+    at: &At<'_>,
+    around: &Surroundings<'_>,
+    findings: &mut Findings,
+) -> Option<Authorities> {
+    if !url.expose_secret().starts_with("rediss://") {
+        let wrong = format!("`{}` has no effect: the URL of Redis is not `rediss://`", at.name());
+        findings.add(Problem::at(at.key_place(), wrong).instead("ask for TLS in the URL, or leave this out"));
+        return None;
+    }
+    let path = around.path(at, file, findings)?;
+    let text = read_beside(&path, at, around, findings)?;
+    match Authorities::from_pem(text.as_bytes()) {
+        Ok(authorities) => Some(authorities),
+        Err(error) => {
+            let wrong = format!("`{}`: {} names no authority", at.name(), quoted(&path.to_string_lossy()));
+            findings.add(Problem::at(at.place(), wrong).instead(error.to_string()));
+            None
+        }
+    }
 }
 
 /// Without Redis, what is said about it would be silently ignored.
@@ -72,7 +109,7 @@ fn without_redis(at: &At<'_>, findings: &mut Findings) -> Result<(), Reported> {
     if at.was_removed("url") || at.was_removed("url_file") {
         return Err(Reported);
     }
-    let idle: Vec<&str> = ["on_loss", "timeout"].into_iter().filter(|key| at.is_given(key)).collect();
+    let idle: Vec<&str> = ["ca_file", "on_loss", "timeout"].into_iter().filter(|key| at.is_given(key)).collect();
     for key in &idle {
         let at = at.key(key);
         let wrong = format!("`{}` has no effect: there is no `redis.url`", at.name());
@@ -99,11 +136,17 @@ fn given<'tree>(
         return None;
     }
     let path = around.path(&file_at, file, findings)?;
-    match (around.read_secret)(&path) {
-        Ok(text) => Some((Some(text.trim().into()), file_at)),
+    let text = zeroize::Zeroizing::new(read_beside(&path, &file_at, around, findings)?);
+    Some((Some(text.trim().into()), file_at))
+}
+
+/// The text of a file that a key names, or a problem.
+fn read_beside(path: &Path, at: &At<'_>, around: &Surroundings<'_>, findings: &mut Findings) -> Option<String> {
+    match (around.read_file)(path) {
+        Ok(text) => Some(text),
         Err(error) => {
-            let wrong = format!("`{}`: {} cannot be read: {error}", file_at.name(), quoted(&path.to_string_lossy()));
-            findings.add(Problem::at(file_at.place(), wrong).instead("give a file that Locum may read"));
+            let wrong = format!("`{}`: {} cannot be read: {error}", at.name(), quoted(&path.to_string_lossy()));
+            findings.add(Problem::at(at.place(), wrong).instead("give a file that Locum may read"));
             None
         }
     }
