@@ -1,5 +1,5 @@
 //! What the gateway's work on headers costs: removing what is not the client's to say, and setting what
-//! the app is told of its caller.
+//! the app is told of its caller; and what it costs to look at a head before it is parsed.
 //!
 //! `cargo bench --bench gateway`. What is measured is what the stack calls, on heads made here: no
 //! connection, no parser. Of a request's header work this leaves out what stands between the two, the
@@ -22,6 +22,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use locum::authn::{Proven, Verdict};
 use locum::authz::{InForce, Resolution};
 use locum::directory::AppName;
+use locum::gateway::head_guard::{Limits, Scanner};
 use locum::gateway::{AppSettings, Identity, Plan, Preset, Settings, Timeouts};
 use locum::policy::{AppRoutes, PathPrefix, Pattern, RouteSettings, Rule};
 
@@ -63,7 +64,7 @@ const FORGED: [(&str, &str); 6] = [
     ("forwarded", "for=192.0.2.1"),
 ];
 
-criterion_group!(benches, cleaning, telling);
+criterion_group!(benches, guarding, cleaning, telling);
 criterion_main!(benches);
 
 fn head(lines: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -89,6 +90,28 @@ fn plan() -> Plan {
         timeouts: Timeouts::default(),
     };
     Plan::compile(&Settings { apps: vec![app] }).expect("one app with a route and an upstream")
+}
+
+/// The same head as bytes.
+fn bytes(lines: &[(&str, &str)]) -> Vec<u8> {
+    let mut lines: Vec<_> = lines.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    lines.insert(0, "GET /reports/monthly?year=2026 HTTP/1.1\r\n".to_owned());
+    format!("{}\r\n", lines.concat()).into_bytes()
+}
+
+fn guarding(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("gateway");
+    for (name, head) in
+        [("head guard, an ordinary head", bytes(&SCRIPT)), ("head guard, a browser's head", bytes(&BROWSER))]
+    {
+        let mut scanner = Scanner::new(Limits { head_bytes: 64 * 1024, head_fields: 100 });
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let scan = scanner.scan(black_box(&head));
+                assert_eq!(scan.pass, head.len(), "a whole head passes");
+            });
+        });
+    }
 }
 
 fn cleaning(criterion: &mut Criterion) {

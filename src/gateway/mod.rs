@@ -9,6 +9,7 @@
 
 mod body;
 mod hangup;
+pub mod head_guard;
 mod hygiene;
 mod identity_headers;
 mod layer;
@@ -28,6 +29,7 @@ use tower::{Service, ServiceBuilder};
 
 pub use body::{Body, BodyError};
 pub use hangup::Hangup;
+pub use head_guard::HeadGuard;
 pub use hygiene::never_arrives;
 pub use identity_headers::{Field, HeaderLine, Piece, Preset};
 pub use plan::Plan;

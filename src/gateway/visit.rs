@@ -1,13 +1,15 @@
 //! One request on its way through the stack, and its answer on the way back.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 
 use super::body::Body;
 use super::hangup::Hangup;
+use super::head_guard::{HeadFault, STAND_IN_PATH};
 use super::record::{Decision, Record};
 use super::refusal::{Format, Refusal};
 use crate::clock::Timestamp;
@@ -15,10 +17,26 @@ use crate::clock::Timestamp;
 /// A client, as its connection shows it.
 #[derive(Debug, Clone)]
 pub struct Peer {
-    address: IpAddr,
-    forwarded_for: HeaderValue,
+    connection: Arc<Connection>,
     hangup: Hangup,
 }
+
+/// What all requests of one connection share.
+#[derive(Debug)]
+struct Connection {
+    address: IpAddr,
+    forwarded_for: HeaderValue,
+    /// Why the head was refused that ended it.
+    fault: OnceLock<HeadFault>,
+    tunnel: AtomicU8,
+}
+
+/// Messages go over the connection.
+const MESSAGES: u8 = 0;
+/// The last of them asks for another protocol, and nothing has come behind it.
+const ASKED: u8 = 1;
+/// Another protocol goes over it, of which the gateway knows nothing.
+const TUNNEL: u8 = 2;
 
 impl Peer {
     /// To be made once a connection. An IPv4 address inside an IPv6 one counts as itself.
@@ -27,11 +45,12 @@ impl Peer {
         let text = address.to_string();
         let forwarded_for =
             HeaderValue::from_str(&text).expect("an address is written in digits, letters, dots and colons");
-        Self { address, forwarded_for, hangup: Hangup::default() }
+        let connection = Connection { address, forwarded_for, fault: OnceLock::new(), tunnel: AtomicU8::new(MESSAGES) };
+        Self { connection: Arc::new(connection), hangup: Hangup::default() }
     }
 
-    pub const fn address(&self) -> IpAddr {
-        self.address
+    pub fn address(&self) -> IpAddr {
+        self.connection.address
     }
 
     /// For whoever serves the connection: when to drop it.
@@ -39,9 +58,44 @@ impl Peer {
         &self.hangup
     }
 
+    /// Ends the reading of messages, before the answer is sent that switches to another protocol. False
+    /// when the client did not wait for that answer: what it has sent already is then in doubt, and the
+    /// switch is to be refused (UP-001).
+    #[must_use]
+    pub fn becomes_a_tunnel(&self) -> bool {
+        self.connection.tunnel.compare_exchange(ASKED, TUNNEL, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// For the head guard: the last head asks for another protocol.
+    pub(super) fn asks_for_a_tunnel(&self) {
+        self.connection.tunnel.store(ASKED, Ordering::Release);
+    }
+
+    /// For the head guard: more has come. Whether it is messages.
+    pub(super) fn sends_messages(&self) -> bool {
+        let tunnel = &self.connection.tunnel;
+        match tunnel.load(Ordering::Acquire) {
+            MESSAGES => true,
+            ASKED => tunnel.compare_exchange(ASKED, MESSAGES, Ordering::AcqRel, Ordering::Acquire).is_ok(),
+            _ => false,
+        }
+    }
+
+    /// For the head guard: a head was refused, and its stand-in is the last request of the connection.
+    pub(super) fn refuse(&self, fault: HeadFault) {
+        // The first one stands; after it nothing is read any more.
+        let _first = self.connection.fault.set(fault);
+    }
+
+    /// Why the request is to be refused whatever it says: it stands in for one that was not read.
+    pub(super) fn fault_of<B>(&self, request: &Request<B>) -> Option<HeadFault> {
+        let fault = *self.connection.fault.get()?;
+        (request.uri().path() == STAND_IN_PATH).then_some(fault)
+    }
+
     /// The address as it stands in `X-Forwarded-For`.
-    pub(super) const fn forwarded_for(&self) -> &HeaderValue {
-        &self.forwarded_for
+    pub(super) fn forwarded_for(&self) -> &HeaderValue {
+        &self.connection.forwarded_for
     }
 }
 
@@ -101,6 +155,8 @@ pub(super) struct Visit {
     pub(super) id: RequestId,
     /// When it came in.
     pub(super) now: Timestamp,
+    /// Why it is to be refused unread.
+    pub(super) fault: Option<HeadFault>,
     pub(super) record: Record,
 }
 

@@ -23,7 +23,7 @@ use tokio::task::LocalSet;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
-use crate::gateway::{Arrival, Body, Peer};
+use crate::gateway::{Arrival, Body, HeadGuard, Peer, head_guard};
 
 /// What bounds the clients' connections.
 #[derive(Debug, Clone)]
@@ -202,6 +202,8 @@ async fn serve_connection<S: Stack>(
     }
     let peer = Peer::new(peer.ip());
     let hangup = peer.hangup().clone();
+    let bounds = head_guard::Limits { head_bytes: limits.head_bytes, head_fields: limits.head_fields };
+    let stream = HeadGuard::new(stream, peer.clone(), bounds);
     let front = Front { peer, stack: RefCell::new(stack) };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

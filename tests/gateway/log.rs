@@ -151,3 +151,26 @@ fn no_secret_is_logged() {
     assert!(ours.contains("/app/secret-0"));
     assert!(!ours.contains(secret) && !ours.contains(encoded));
 }
+
+/// G5: what was refused unread is in the log with its reason, and without a method or path that nobody read.
+#[test]
+fn a_head_that_was_not_read_is_logged_with_its_reason() {
+    let log = &*LOG;
+    let upstream = Upstream::echo();
+    let world = World::before(upstream.address);
+    let mut client = world.client();
+    client.send("GET /secret/place#fragment HTTP/1.1\r\nHost: app.test\r\n\r\n");
+    assert_eq!(client.answer().unwrap().status, 400);
+    let unread = |line: &&str| line.contains("locum::access") && line.contains("target_fragment");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let line = loop {
+        if let Some(line) = log.text().lines().find(unread).map(str::to_owned) {
+            break line;
+        }
+        assert!(Instant::now() < deadline, "no line says that the target has a fragment");
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    let line: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((&line["fields"]["status"], &line["fields"]["decision"]), (&Value::from(400), &Value::from("rejected")));
+    assert_eq!((&line["fields"]["method"], &line["fields"]["path"]), (&Value::Null, &Value::Null));
+}

@@ -1,6 +1,7 @@
 //! The gateway, asked through real sockets by raw bytes, before apps that remember raw bytes.
 //!
 //! ```text
+//!   agreement   the head guard and hyper read alike, whatever is sent
 //!   rows        tables of requests: what is refused, what arrives, and byte for byte how
 //!   log         what the access log says, and what it never says
 //!   identity    who an app is told of, and what no client can tell it
@@ -17,6 +18,7 @@
 #[path = "../harness/upstream.rs"]
 mod upstream;
 
+mod agreement;
 mod answers;
 mod client;
 mod crowds;

@@ -72,7 +72,10 @@ async fn send(plan: &Plan, upstream: &impl Exchange, permitted: Permitted) -> An
             Answered { response, record }
         }
         Err(failure) => {
+            let broken = bounds.progress.as_ref().is_some_and(|progress| progress.is_broken());
             let refusal = match failure {
+                // The app is not to blame for a request that never came to its end.
+                Failure::Broken(_) if broken => Refusal::Malformed("body"),
                 Failure::Unreachable { why, .. } | Failure::Broken(why) => Refusal::BadUpstream(why),
                 Failure::Silent => Refusal::SilentUpstream,
                 // Withdrawn while it waited: answered as if it had come a moment later.

@@ -82,6 +82,9 @@ enum Target {
 }
 
 fn sanitise(plan: &Plan, visit: &mut Visit) -> Result<Target, Refusal> {
+    if let Some(fault) = visit.fault {
+        return Err(fault.into());
+    }
     let (method, version) = (visit.request.method().clone(), visit.request.version());
     if method == Method::CONNECT {
         let names_a_host = visit.request.uri().authority().is_some();

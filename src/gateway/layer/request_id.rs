@@ -55,15 +55,15 @@ impl<S: Step<Visit>> Service<Arrival> for Named<S> {
 
     fn call(&mut self, Arrival { peer, request }: Arrival) -> Self::Future {
         let id = self.layer.ids.next();
+        let fault = peer.fault_of(&request);
         let line = Line {
             id: id.clone(),
             started: Instant::now(),
-            method: request.method().clone(),
-            uri: request.uri().clone(),
+            asked: fault.is_none().then(|| (request.method().clone(), request.uri().clone())),
             peer: peer.clone(),
             meters: Arc::clone(&self.layer.meters),
         };
-        let visit = Visit { request, peer, id, now: self.layer.clock.now(), record: Record::default() };
+        let visit = Visit { request, peer, id, now: self.layer.clock.now(), fault, record: Record::default() };
         Reporting { inner: self.inner.call(visit), line }
     }
 }
@@ -92,8 +92,8 @@ impl<F: Future<Output = Result<Answered, Infallible>>> Future for Reporting<F> {
 struct Line {
     id: RequestId,
     started: Instant,
-    method: Method,
-    uri: Uri,
+    /// `None` when the head was not read.
+    asked: Option<(Method, Uri)>,
     peer: Peer,
     meters: Arc<Meters>,
 }
@@ -110,8 +110,8 @@ impl Line {
         tracing::info!(
             target: "locum::access",
             request_id = self.id.as_str(),
-            method = self.method.as_str(),
-            path = &*blotted(self.uri.path()),
+            method = self.asked.as_ref().map(|(method, _)| method.as_str()),
+            path = self.asked.as_ref().map(|(_, uri)| blotted(uri.path())).as_deref(),
             status,
             app = route.map(|route| route.app.as_str()),
             route = route.map(|route| route.path.as_str()),

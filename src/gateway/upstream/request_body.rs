@@ -23,12 +23,18 @@ use crate::gateway::body::{BodyError, Idle, poll_silence};
 pub(crate) struct Progress {
     moved: AtomicU64,
     whole: AtomicBool,
+    broken: AtomicBool,
 }
 
 impl Progress {
     /// How many pieces have moved.
     pub(crate) fn moved(&self) -> u64 {
         self.moved.load(Ordering::Relaxed)
+    }
+
+    /// Whether the client broke it off, or its framing.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
     }
 
     /// Whether the last byte was handed over.
@@ -103,7 +109,10 @@ impl Streaming {
                     self.progress.whole.store(true, Ordering::Relaxed);
                     return Poll::Ready(None);
                 }
-                Some(Err(error)) => return Poll::Ready(Some(Err(BodyError::Client(error)))),
+                Some(Err(error)) => {
+                    self.progress.broken.store(true, Ordering::Relaxed);
+                    return Poll::Ready(Some(Err(BodyError::Client(error))));
+                }
                 Some(Ok(frame)) => {
                     if self.body.is_end_stream() {
                         self.progress.whole.store(true, Ordering::Relaxed);
