@@ -89,7 +89,7 @@ fn plan() -> Plan {
         identity: Identity::Account,
         timeouts: Timeouts::default(),
     };
-    Plan::compile(&Settings { apps: vec![app] }).expect("one app with a route and an upstream")
+    Plan::compile(&Settings { apps: vec![app], ..Settings::default() }).expect("one app with a route and an upstream")
 }
 
 /// The same head as bytes.

@@ -52,8 +52,20 @@ const EVERYTHING: &[&str] = &[
 ];
 
 /// What `config` may take from the rooms beside their `…Settings`: what settings are made of.
-const PARTS_OF_SETTINGS: [&str; 10] =
-    ["Authorities", "Counts", "Field", "HeaderLine", "Identity", "Location", "OnLoss", "Piece", "Preset", "Timeouts"];
+const PARTS_OF_SETTINGS: [&str; 12] = [
+    "Authorities",
+    "Counts",
+    "Field",
+    "HeaderLine",
+    "HopWords",
+    "Identity",
+    "Location",
+    "OnLoss",
+    "Piece",
+    "Preset",
+    "Timeouts",
+    "TrustedProxies",
+];
 
 /// What words may not do (no async, no I/O, no clock, no randomness), and what to do instead.
 const NOT_IN_WORDS: [(&str, &str); 15] = [

@@ -63,6 +63,33 @@ pub(crate) struct ServerTable {
     pub(crate) threads: u16,
     /// How long running requests may take to finish after SIGTERM, before they are cut.
     pub(crate) shutdown_timeout: String,
+    /// Addresses and networks of the proxies in front of this gateway whose word about the client is taken, such as
+    /// `10.1.0.7` or `10.1.0.0/24`. Empty: nobody's.
+    ///
+    /// The client's address is what `--network` of a token, the budget of failures, the log and the history go by.
+    pub(crate) trusted_proxies: Vec<String>,
+    /// The headers that every trusted proxy sets itself: `x-forwarded-for`, with it `x-forwarded-proto` and
+    /// `x-forwarded-host`; or `forwarded` (RFC 7239) alone.
+    ///
+    /// Name none that a proxy lets pass as the client wrote it. Addresses are read from the right, past trusted proxies
+    /// and no further. A request in which a trusted proxy wrote something that cannot be read is answered 400.
+    pub(crate) trusted_headers: Vec<TrustedHeader>,
+    /// Trusted proxies begin every connection with a header of the PROXY protocol, version 1 or 2.
+    pub(crate) proxy_protocol: bool,
+}
+
+/// A header in which a proxy speaks about the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum TrustedHeader {
+    /// The addresses that the request came from, one appended by each proxy.
+    XForwardedFor,
+    /// Whether the client speaks `http` or `https`.
+    XForwardedProto,
+    /// The host that the client asked for; it takes the place of `Host`, for the choice of the app too.
+    XForwardedHost,
+    /// All of this in one header, RFC 7239.
+    Forwarded,
 }
 
 /// How `locum` on this host reaches the running gateway.
@@ -325,7 +352,14 @@ fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SecretString>, D:
 
 impl Default for ServerTable {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:8080".to_owned(), threads: 0, shutdown_timeout: "30s".to_owned() }
+        Self {
+            listen: "127.0.0.1:8080".to_owned(),
+            threads: 0,
+            shutdown_timeout: "30s".to_owned(),
+            trusted_proxies: Vec::new(),
+            trusted_headers: vec![TrustedHeader::XForwardedFor, TrustedHeader::XForwardedProto],
+            proxy_protocol: false,
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 use super::settings::{AppSettings, Settings};
 use crate::authn::lockout::{Counts, OnLoss};
 use crate::cluster::RedisSettings;
+use crate::gateway::HopWords;
 use crate::policy::RouteSettings;
 use crate::store::Location;
 
@@ -35,6 +36,7 @@ pub fn remarks(settings: &Settings) -> Vec<Remark> {
                 .to_owned(),
         ));
     }
+    remarks.extend(proxies(settings).map(note));
     remarks.push(note(match &settings.store {
         Location::Sqlite(path) => format!("keeps accounts and history in `{}`", path.display()),
         Location::Postgres(_) => "keeps accounts and history in PostgreSQL".to_owned(),
@@ -60,6 +62,28 @@ pub fn remarks(settings: &Settings) -> Vec<Remark> {
         remarks.extend(public.map(|route| public_route(app, route)));
     }
     remarks
+}
+
+/// Whose word about the client is taken, and in which words.
+fn proxies(settings: &Settings) -> Option<String> {
+    let hops = &settings.server.hops;
+    let networks: Vec<String> = hops.trusted.iter().map(|network| format!("`{network}`")).collect();
+    if networks.is_empty() {
+        return None;
+    }
+    let mut words = match hops.words {
+        HopWords::Nothing => Vec::new(),
+        HopWords::Forwarded => vec!["`forwarded`"],
+        HopWords::XForwarded { scheme, host } => {
+            let all = [(true, "`x-forwarded-for`"), (scheme, "`x-forwarded-proto`"), (host, "`x-forwarded-host`")];
+            all.into_iter().filter(|(taken, _)| *taken).map(|(_, word)| word).collect()
+        }
+    };
+    if settings.server.proxy_protocol {
+        words.push("the PROXY protocol");
+    }
+    let words = if words.is_empty() { "in no header".to_owned() } else { format!("by {}", words.join(", ")) };
+    Some(format!("believes {} about the client, {words}", networks.join(", ")))
 }
 
 fn counting(settings: &Settings) -> Remark {

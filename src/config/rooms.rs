@@ -45,7 +45,7 @@ impl Settings {
             identity: app.identity,
             timeouts: app.timeouts,
         };
-        gateway::Settings { apps: self.apps.iter().map(app).collect() }
+        gateway::Settings { hops: self.server.hops.clone(), apps: self.apps.iter().map(app).collect() }
     }
 
     pub fn provision(&self) -> provision::Settings {

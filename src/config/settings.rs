@@ -14,7 +14,7 @@ use crate::authn::ThrottleSettings;
 use crate::authn::lockout::LockoutSettings;
 use crate::cluster::RedisSettings;
 use crate::directory::AppName;
-use crate::gateway::{HeaderLine, Identity, Preset, Timeouts};
+use crate::gateway::{HeaderLine, HopSettings, Identity, Preset, Timeouts};
 use crate::policy::AppRoutes;
 use crate::store::Location;
 use crate::telemetry::log;
@@ -44,6 +44,9 @@ pub struct ServerSettings {
     /// `None`: one per core.
     pub threads: Option<NonZeroU32>,
     pub shutdown_timeout: Duration,
+    pub hops: HopSettings,
+    /// Whether the trusted proxies speak the PROXY protocol; without any, nobody does.
+    pub proxy_protocol: bool,
 }
 
 #[derive(Debug, Clone)]

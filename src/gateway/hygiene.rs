@@ -35,7 +35,7 @@ const HOP_BY_HOP: [HeaderName; 10] = [
 /// What a hop before us could have said, and a client must not: the address, host, scheme, path or
 /// method that an application would believe in place of the real one.
 const HOP_WORDS: [HeaderName; 35] = [
-    HeaderName::from_static("forwarded"),
+    FORWARDED,
     HeaderName::from_static("x-real-ip"),
     HeaderName::from_static("x-client-ip"),
     HeaderName::from_static("x-cluster-client-ip"),
@@ -83,6 +83,7 @@ const LOOK_ALIKES: [&str; 5] =
 /// The most that all fields of a head may take.
 const LARGEST_HEAD_BYTES: usize = 64 * 1024;
 
+pub(super) const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
 pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(super) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 pub(super) const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");

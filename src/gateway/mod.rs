@@ -8,6 +8,8 @@
 //! hold; a known credential costs no message, no lock that is waited for, and no call to anybody.
 
 mod body;
+mod client;
+mod forwarded;
 mod hangup;
 pub mod head_guard;
 mod hygiene;
@@ -28,6 +30,7 @@ use http::Response;
 use tower::{Service, ServiceBuilder};
 
 pub use body::{Body, BodyError};
+pub use client::{HopSettings, HopWords, Scheme, TrustedProxies};
 pub use hangup::Hangup;
 pub use head_guard::HeadGuard;
 pub use hygiene::never_arrives;
@@ -90,9 +93,10 @@ impl Gateway {
         let plan = Arc::new(plan);
         let meters = Arc::new(meters::Meters::new(&self.settings));
         let ids = Arc::new(visit::RequestIds::new(run, core));
+        let hops = Arc::new(self.settings.hops.clone());
 
         ServiceBuilder::new()
-            .layer(RequestIdLayer { ids, clock, meters })
+            .layer(RequestIdLayer { ids, clock, meters, hops })
             .layer(Contain)
             .layer(Hygiene { plan: Arc::clone(&plan) })
             .layer(Route { plan: Arc::clone(&plan) })

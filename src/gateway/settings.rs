@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::client::HopSettings;
 use super::identity_headers::{HeaderLine, Preset};
 use crate::directory::AppName;
 use crate::policy::{AppRoutes, RouteTable, TableProblem};
@@ -10,6 +11,8 @@ use crate::policy::{AppRoutes, RouteTable, TableProblem};
 /// The gateway's settings.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
+    /// Whose word about the client is taken.
+    pub hops: HopSettings,
     pub apps: Vec<AppSettings>,
 }
 

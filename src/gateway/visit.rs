@@ -8,17 +8,17 @@ use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 
 use super::body::Body;
+use super::client::{Client, Scheme};
 use super::hangup::Hangup;
 use super::head_guard::{HeadFault, STAND_IN_PATH};
 use super::record::{Decision, Record};
 use super::refusal::{Format, Refusal};
 use crate::clock::Timestamp;
 
-/// A client, as its connection shows it.
+/// Whoever is at the other end of a connection: a client, or a proxy.
 #[derive(Debug, Clone)]
 pub struct Peer {
     connection: Arc<Connection>,
-    hangup: Hangup,
 }
 
 /// What all requests of one connection share.
@@ -26,6 +26,7 @@ pub struct Peer {
 struct Connection {
     address: IpAddr,
     forwarded_for: HeaderValue,
+    scheme: Scheme,
     /// Why the head was refused that ended it.
     fault: OnceLock<HeadFault>,
     tunnel: AtomicU8,
@@ -40,22 +41,25 @@ const TUNNEL: u8 = 2;
 
 impl Peer {
     /// To be made once a connection. An IPv4 address inside an IPv6 one counts as itself.
-    pub fn new(address: IpAddr) -> Self {
+    pub fn new(address: IpAddr, scheme: Scheme) -> Self {
         let address = address.to_canonical();
-        let text = address.to_string();
-        let forwarded_for =
-            HeaderValue::from_str(&text).expect("an address is written in digits, letters, dots and colons");
-        let connection = Connection { address, forwarded_for, fault: OnceLock::new(), tunnel: AtomicU8::new(MESSAGES) };
-        Self { connection: Arc::new(connection), hangup: Hangup::default() }
+        let connection = Connection {
+            address,
+            forwarded_for: written(address),
+            scheme,
+            fault: OnceLock::new(),
+            tunnel: AtomicU8::new(MESSAGES),
+        };
+        Self { connection: Arc::new(connection) }
     }
 
     pub fn address(&self) -> IpAddr {
         self.connection.address
     }
 
-    /// For whoever serves the connection: when to drop it.
-    pub const fn hangup(&self) -> &Hangup {
-        &self.hangup
+    /// How the connection is spoken on.
+    pub fn scheme(&self) -> Scheme {
+        self.connection.scheme
     }
 
     /// Ends the reading of messages, before the answer is sent that switches to another protocol. False
@@ -99,10 +103,17 @@ impl Peer {
     }
 }
 
+/// An address as the value of a header.
+pub(super) fn written(address: IpAddr) -> HeaderValue {
+    HeaderValue::from_str(&address.to_string()).expect("an address is written in digits, letters, dots and colons")
+}
+
 /// A request as the server hands it over.
 #[derive(Debug)]
 pub struct Arrival {
     pub peer: Peer,
+    /// Where whoever serves the request learns that it is to be dropped.
+    pub hangup: Hangup,
     pub request: Request<Incoming>,
 }
 
@@ -151,7 +162,8 @@ impl RequestIds {
 #[derive(Debug)]
 pub(super) struct Visit {
     pub(super) request: Request<Incoming>,
-    pub(super) peer: Peer,
+    pub(super) client: Client,
+    pub(super) hangup: Hangup,
     pub(super) id: RequestId,
     /// When it came in.
     pub(super) now: Timestamp,
@@ -202,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_mapped_address_counts_as_itself() {
-        let peer = Peer::new("::ffff:192.0.2.7".parse().unwrap());
+        let peer = Peer::new("::ffff:192.0.2.7".parse().unwrap(), Scheme::Http);
         assert_eq!(peer.forwarded_for(), "192.0.2.7");
     }
 }

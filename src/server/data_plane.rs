@@ -23,7 +23,8 @@ use tokio::task::LocalSet;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
-use crate::gateway::{Arrival, Body, HeadGuard, Peer, head_guard};
+use super::entrance::Entrance;
+use crate::gateway::{Arrival, Body, Hangup, HeadGuard, Peer, head_guard};
 
 /// What bounds the clients' connections.
 #[derive(Debug, Clone)]
@@ -33,6 +34,8 @@ pub struct Limits {
     /// How long a client may take to send the head of a request; also the longest idle time between
     /// two requests of one connection.
     pub head_timeout: Duration,
+    /// How long everything before the first request may take: a proxy's header, a handshake.
+    pub handshake_timeout: Duration,
     /// How long a client may take nothing of what it is sent, before the kernel ends the connection.
     pub stall_timeout: Duration,
     /// The most that is buffered for one head.
@@ -46,6 +49,7 @@ impl Default for Limits {
         Self {
             connections: 16 * 1024,
             head_timeout: Duration::from_secs(30),
+            handshake_timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_mins(1),
             head_bytes: 64 * 1024,
             head_fields: 100,
@@ -80,6 +84,7 @@ impl DataPlane {
     /// When a thread cannot be started.
     pub fn start<S: Stack>(
         listeners: Vec<TcpListener>,
+        entrance: &Arc<Entrance>,
         limits: &Limits,
         shutdown_timeout: Duration,
         make: impl Fn(u16) -> S + Clone + Send + 'static,
@@ -89,12 +94,12 @@ impl DataPlane {
         let mut threads = Vec::with_capacity(listeners.len());
         for (number, listener) in (0_u16..).zip(listeners) {
             let (limits, phases, make) = (limits.clone(), phases.clone(), make.clone());
-            let places = Arc::clone(&places);
+            let (places, entrance) = (Arc::clone(&places), Arc::clone(entrance));
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let thread = std::thread::Builder::new().name(format!("data-{number}")).spawn(move || {
                 let local = LocalSet::new();
-                let run =
-                    async { serve_thread(listener, make(number), limits, places, phases, shutdown_timeout).await };
+                let door = Door { entrance, limits, phases };
+                let run = async { serve_thread(listener, make(number), door, places, shutdown_timeout).await };
                 if let Err(error) = local.block_on(&runtime, run) {
                     tracing::error!(%error, thread = number, "a data-plane thread could not serve");
                 }
@@ -116,12 +121,19 @@ impl DataPlane {
     }
 }
 
+/// What each connection of a thread is served with.
+#[derive(Debug, Clone)]
+struct Door {
+    entrance: Arc<Entrance>,
+    limits: Limits,
+    phases: watch::Receiver<Phase>,
+}
+
 async fn serve_thread<S: Stack>(
     listener: TcpListener,
     stack: S,
-    limits: Limits,
+    mut door: Door,
     places: Arc<Semaphore>,
-    mut phases: watch::Receiver<Phase>,
     shutdown_timeout: Duration,
 ) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -134,12 +146,12 @@ async fn serve_thread<S: Stack>(
         };
         let accepted = tokio::select! {
             biased;
-            _ = phases.wait_for(|phase| *phase == Phase::Draining) => break,
+            _ = door.phases.wait_for(|phase| *phase == Phase::Draining) => break,
             accepted = accepted => accepted,
         };
         match accepted {
             Ok(((stream, peer), place)) => {
-                let serve = serve_connection(stream, peer, stack.clone(), limits.clone(), phases.clone());
+                let serve = serve_connection(stream, peer, stack.clone(), door.clone());
                 connections.spawn_local(async move {
                     serve.await;
                     drop(place);
@@ -189,22 +201,29 @@ fn prepare(stream: &TcpStream, limits: &Limits) -> io::Result<()> {
     stream.set_nodelay(true)
 }
 
-async fn serve_connection<S: Stack>(
-    stream: TcpStream,
-    peer: SocketAddr,
-    stack: S,
-    limits: Limits,
-    mut phases: watch::Receiver<Phase>,
-) {
-    if let Err(error) = prepare(&stream, &limits) {
+async fn serve_connection<S: Stack>(tcp: TcpStream, from: SocketAddr, stack: S, door: Door) {
+    let Door { entrance, limits, mut phases } = door;
+    if let Err(error) = prepare(&tcp, &limits) {
         tracing::debug!(%error, "a client's connection was gone before it was served");
         return;
     }
-    let peer = Peer::new(peer.ip());
-    let hangup = peer.hangup().clone();
+    let entered = tokio::select! {
+        biased;
+        entered = entrance.enter(tcp, from, &limits) => entered,
+        _ = phases.wait_for(|phase| *phase == Phase::Draining) => return,
+    };
+    let (stream, peer) = match entered {
+        Ok(entered) => entered,
+        Err(error) => {
+            tracing::debug!(%error, source = %from.ip(), "a connection ended before its first request");
+            metrics::counter!("locum_connections_turned_away_total").increment(1);
+            return;
+        }
+    };
     let bounds = head_guard::Limits { head_bytes: limits.head_bytes, head_fields: limits.head_fields };
     let stream = HeadGuard::new(stream, peer.clone(), bounds);
-    let front = Front { peer, stack: RefCell::new(stack) };
+    let hangup = Hangup::default();
+    let front = Front { peer, hangup: hangup.clone(), stack: RefCell::new(stack) };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_timeout)
@@ -234,6 +253,7 @@ async fn serve_connection<S: Stack>(
 /// touches no counter of references that other cores touch too.
 struct Front<S> {
     peer: Peer,
+    hangup: Hangup,
     stack: RefCell<S>,
 }
 
@@ -243,6 +263,6 @@ impl<S: Stack> hyper::service::Service<Request<Incoming>> for Front<S> {
     type Future = S::Future;
 
     fn call(&self, request: Request<Incoming>) -> S::Future {
-        self.stack.borrow_mut().call(Arrival { peer: self.peer.clone(), request })
+        self.stack.borrow_mut().call(Arrival { peer: self.peer.clone(), hangup: self.hangup.clone(), request })
     }
 }

@@ -9,9 +9,11 @@ pub mod data_plane;
 mod descriptors;
 pub mod dev;
 pub mod dev_accounts;
-
+pub mod entrance;
 pub mod example_app;
 pub mod house;
 pub mod listener;
+mod proxy_protocol;
 pub mod secrets;
 pub mod serve;
+mod stream;

@@ -13,14 +13,15 @@ use super::data_plane::{DataPlane, Limits};
 use super::descriptors;
 use super::dev::{self, DevError, EXAMPLE_UPSTREAM, Environment, StateFolder};
 use super::dev_accounts::{self, Accounts, AccountsError, TokenState};
+use super::entrance::Entrance;
 use super::example_app;
 use super::house::{self, House, HouseError};
 use super::listener::{self, ListenError};
 use crate::admin::{self, AdminState, SocketError};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Settings;
-use crate::config::settings::Upstream;
-use crate::gateway::{self, Gateway};
+use crate::config::settings::{ServerSettings, Upstream};
+use crate::gateway::{self, Gateway, TrustedProxies};
 use crate::telemetry::metrics::{Metrics, MetricsError};
 
 /// Threads of the control runtime.
@@ -107,8 +108,10 @@ async fn run(Serve { mut settings, dev }: Serve) -> Result<(), ServeError> {
     };
     let gateway = Gateway::new(settings.gateway(), parts).map_err(|problems| ServeError::gateway(&problems))?;
     let shutdown_timeout = settings.server.shutdown_timeout;
+    let entrance = entrance(&settings.server);
     let limits = Limits { connections: descriptors::for_clients(descriptors::raise()), ..Limits::default() };
-    let data_plane = DataPlane::start(listeners, &limits, shutdown_timeout, move |core| gateway.stack(core))?;
+    let data_plane =
+        DataPlane::start(listeners, &Arc::new(entrance), &limits, shutdown_timeout, move |core| gateway.stack(core))?;
 
     if let (Some(folder), Some(accounts)) = (&dev, &accounts) {
         let environment = Environment {
@@ -208,6 +211,11 @@ async fn keep_up(metrics: Metrics) {
         tick.tick().await;
         metrics.upkeep();
     }
+}
+
+fn entrance(settings: &ServerSettings) -> Entrance {
+    let proxies = &settings.hops.trusted;
+    Entrance { proxy_protocol: if settings.proxy_protocol { proxies.clone() } else { TrustedProxies::default() } }
 }
 
 fn cores() -> usize {

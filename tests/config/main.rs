@@ -16,6 +16,7 @@ use std::io;
 use std::path::Path;
 
 use locum::config::{self, LoadError, Problems, Purpose, Settings, Source};
+use locum::gateway::HopWords;
 use locum::store::Location;
 use secrecy::ExposeSecret as _;
 

@@ -58,3 +58,15 @@ fn dangerous_choices_are_warned_of() {
     assert!(guesses.contains(&"counts failed attempts in Redis, and refuses while Redis is away".to_owned()));
     assert!(guesses.iter().any(|remark| remark.starts_with("`lockout.counts` is `guesses`: 5 wrong secrets")));
 }
+
+/// G10: whose word about the client is taken is told.
+#[test]
+fn trusted_proxies_are_told_with_their_words() {
+    let told = |keys: &str| remarks(&format!("{APP}[server]\ntrusted_proxies = [\"10.1.0.7\"]\n{keys}"))[1].clone();
+    assert_eq!(told(""), "believes `10.1.0.7/32` about the client, by `x-forwarded-for`, `x-forwarded-proto`");
+    assert_eq!(
+        told("trusted_headers = [\"forwarded\"]\nproxy_protocol = true"),
+        "believes `10.1.0.7/32` about the client, by `forwarded`, the PROXY protocol"
+    );
+    assert_eq!(told("trusted_headers = []"), "believes `10.1.0.7/32` about the client, in no header");
+}

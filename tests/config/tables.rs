@@ -79,6 +79,55 @@ fn the_small_tables_are_told_what_is_wrong_with_their_values() {
     assert!(long.starts_with("locum.toml:5:10: `admin.socket` is a path of 111 bytes"), "{long}");
 }
 
+/// G10, HD-022: nobody is trusted unless named; nobody can name everybody, or speak of proxies without naming them.
+#[test]
+fn trusted_proxies_are_named_or_nothing_is_said_of_them() {
+    let settings = read(APP);
+    assert!(settings.server.hops.trusted.is_empty());
+    let text =
+        format!("{APP}[server]\ntrusted_proxies = [\"10.1.0.7\", \"::ffff:10.2.0.0/112\"]\nproxy_protocol = true");
+    let server = read(&text).server;
+    assert!(server.proxy_protocol);
+    assert_eq!(server.hops.words, HopWords::XForwarded { scheme: true, host: false });
+    for (address, trusted) in [("10.1.0.7", true), ("::ffff:10.1.0.7", true), ("10.2.9.9", true), ("10.1.0.8", false)] {
+        assert_eq!(server.hops.trusted.contains(address.parse().unwrap()), trusted, "{address}");
+    }
+    for (keys, problem) in [
+        (
+            "trusted_proxies = [\"10.0.0.1\", \"0.0.0.0/0\"]",
+            "locum.toml:5:32: `server.trusted_proxies` cannot be `0.0.0.0/0`; everybody could then name any address: \
+             give the networks of the proxies",
+        ),
+        (
+            "trusted_proxies = [\"10.0.0.1/8\"]",
+            "locum.toml:5:20: `server.trusted_proxies` cannot be `10.0.0.1/8`; this is an address within a network: \
+             give the network's first address, or the address alone",
+        ),
+        (
+            "proxy_protocol = true",
+            "locum.toml:5:1: `server.proxy_protocol` has no effect: there are no `server.trusted_proxies`; name the \
+             proxies in front, or leave this out",
+        ),
+        (
+            "trusted_headers = [\"forwarded\"]",
+            "locum.toml:5:1: `server.trusted_headers` has no effect: there are no `server.trusted_proxies`; name the \
+             proxies in front, or leave this out",
+        ),
+        (
+            "trusted_proxies = [\"10.0.0.1\"]\ntrusted_headers = [\"forwarded\", \"x-forwarded-for\"]",
+            "locum.toml:6:19: `server.trusted_headers`: it names both `forwarded` and others: name the kind that the \
+             proxies set, and no other",
+        ),
+        (
+            "trusted_proxies = [\"10.0.0.1\"]\ntrusted_headers = [\"x-forwarded-proto\"]",
+            "locum.toml:6:19: `server.trusted_headers`: without `x-forwarded-for` every client would have the address of \
+             the proxy: add it, or name none",
+        ),
+    ] {
+        assert_eq!(wrong_beside_an_app(&format!("[server]\n{keys}")), problem);
+    }
+}
+
 /// C1: secrets come from files of their own, relative to the configuration's folder.
 #[test]
 fn a_url_is_read_from_its_file() {

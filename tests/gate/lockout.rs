@@ -90,6 +90,27 @@ fn five_failures_in_a_row_shut_the_account_in_redis() {
     five_failures_in_a_row_shut_the_account(&with_redis(&redis));
 }
 
+/// G10, H3: behind a trusted proxy the history names the clients, not the proxy.
+#[test]
+fn the_history_names_the_client_behind_a_trusted_proxy() {
+    let upstream = Upstream::echo();
+    let proxied = configuration(upstream.address, "")
+        .replace("threads = 2", "threads = 2\ntrusted_proxies = [\"127.0.0.1\"]\nproxy_protocol = false");
+    let gate = Locum::start(&proxied);
+    let user = gate.add_proxy_user_of("ann");
+    for number in 0..5 {
+        let line = basic(&user.username, &user.guess(number));
+        let hops = format!("{line}X-Forwarded-For: 8.8.8.8, 203.0.113.{number}\r\n");
+        assert_eq!(gate.get("app.test", "/x", &hops).status, 401);
+    }
+    wait_until("the account is inactive", Duration::from_secs(5), || gate.state_of("ann-ci") == "inactive");
+    let written = gate.actions("ann-ci", "attempts_locked")[0].to_string();
+    for number in 0..5 {
+        assert!(written.contains(&format!("203.0.113.{number}")), "{number} is missing in {written}");
+    }
+    assert!(!written.contains("127.0.0.1") && !written.contains("8.8.8.8"), "{written}");
+}
+
 /// AU-002: nonsense that merely names the account counts too, in the default mode.
 #[test]
 fn five_nonsense_passwords_shut_the_account() {

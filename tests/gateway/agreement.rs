@@ -12,7 +12,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use locum::gateway::head_guard::{Limits, Scanner};
-use locum::gateway::{HeadGuard, Peer};
+use locum::gateway::{HeadGuard, Peer, Scheme};
 use proptest::prelude::*;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -171,7 +171,7 @@ fn read_by_hyper(pieces: &[&[u8]], guarded: bool) -> Vec<Read> {
     runtime.block_on(async {
         let (client, server) = tokio::io::duplex(16 * 1024);
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let peer = Peer::new(std::net::Ipv4Addr::LOCALHOST.into());
+        let peer = Peer::new(std::net::Ipv4Addr::LOCALHOST.into(), Scheme::Http);
         let serving = async {
             if guarded { serve(HeadGuard::new(server, peer, LIMITS), &seen).await } else { serve(server, &seen).await }
         };

@@ -10,7 +10,7 @@ use crate::upstream::Upstream;
 use crate::world::World;
 
 /// What all tests of this process have logged.
-static LOG: LazyLock<Log> = LazyLock::new(|| {
+pub(crate) static LOG: LazyLock<Log> = LazyLock::new(|| {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt()
         .json()
@@ -25,7 +25,7 @@ static LOG: LazyLock<Log> = LazyLock::new(|| {
 });
 
 #[derive(Debug, Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -49,7 +49,7 @@ impl Log {
         self.text().lines().filter_map(|line| serde_json::from_str(line).ok()).filter(access).collect()
     }
 
-    fn wait_for(&self, path: &str) -> Value {
+    pub(crate) fn wait_for(&self, path: &str) -> Value {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
             if let [line] = &self.lines_of(path)[..] {

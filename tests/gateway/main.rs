@@ -10,6 +10,7 @@
 //!   faults      apps that fail in every way
 //!   crowds      many clients at once, and some that leave in the middle
 //!   cuts        what runs ends when the access does
+//!   proxied     who the client is when proxies stand in front
 //!   slow        clients that hold a connection and do nothing with it
 //! ```
 
@@ -26,6 +27,7 @@ mod cuts;
 mod faults;
 mod identity;
 mod log;
+mod proxied;
 mod rows;
 mod schemes;
 mod slow;

@@ -18,10 +18,13 @@ use locum::cluster::{InFlight, Subjects};
 use locum::directory::pepper::Peppers;
 use locum::directory::tombstone::TombstoneKey;
 use locum::directory::{AppName, Holding, PublicId, ReasonCode, Restrictions, RoleName, Username};
-use locum::gateway::{AppSettings, Field, Gateway, HeaderLine, Identity, Parts, Piece, Preset, Settings, Timeouts};
+use locum::gateway::{
+    AppSettings, Field, Gateway, HeaderLine, HopSettings, Identity, Parts, Piece, Preset, Settings, Timeouts,
+};
 use locum::policy::{Accept, AppRoutes, HostName, PathPrefix, Pattern, RouteSettings, Rule};
 use locum::provision::{self, Provision};
 use locum::server::data_plane::{DataPlane, Limits};
+use locum::server::entrance::Entrance;
 use locum::store::{Location, Store};
 
 use crate::client::Client;
@@ -32,6 +35,8 @@ pub(crate) struct Plan {
     pub(crate) timeouts: Timeouts,
     pub(crate) throttle: u32,
     pub(crate) limits: Limits,
+    pub(crate) hops: HopSettings,
+    pub(crate) entrance: Entrance,
 }
 
 impl Plan {
@@ -41,6 +46,8 @@ impl Plan {
             timeouts: Timeouts::default(),
             throttle: 1_000_000,
             limits: Limits::default(),
+            hops: HopSettings::default(),
+            entrance: Entrance::default(),
         }
     }
 }
@@ -211,12 +218,14 @@ impl World {
             (provision, authn, access)
         });
         let parts = Parts { authn, authz: rights, in_flight: in_flight.clone(), clock, run: 0x7e57 };
-        let gateway = Gateway::new(Settings { apps }, parts).unwrap();
+        let gateway = Gateway::new(Settings { hops: plan.hops.clone(), apps }, parts).unwrap();
         let listeners = locum::server::listener::bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();
         let address = listeners[0].local_addr().unwrap();
-        let plane =
-            DataPlane::start(listeners, &plan.limits, Duration::from_millis(200), move |core| gateway.stack(core))
-                .unwrap();
+        let entrance = Arc::new(plan.entrance.clone());
+        let plane = DataPlane::start(listeners, &entrance, &plan.limits, Duration::from_millis(200), move |core| {
+            gateway.stack(core)
+        })
+        .unwrap();
         let world = Self { address, in_flight, provision, plane: Some(plane), runtime, _folder: folder };
         for role in ["user", "admin"] {
             let role = RoleName::parse(role).unwrap();

@@ -1,37 +1,20 @@
-//! The small tables: server, administration, lockout, throttle, tokens, keys, log.
+//! The small tables: administration, lockout, throttle, tokens, keys, log.
 
-use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
 use super::{Findings, Surroundings};
 use crate::authn::ThrottleSettings;
 use crate::authn::lockout::{self, LockoutSettings};
 use crate::config::conform::quoted;
-use crate::config::duration;
 use crate::config::file::{
-    AdminTable, Counts, LockoutTable, LogFormat, LogTable, OnLoss, PatsTable, RedisTable, SecretsTable, ServerTable,
-    ThrottleTable,
+    AdminTable, Counts, LockoutTable, LogFormat, LogTable, OnLoss, PatsTable, RedisTable, SecretsTable, ThrottleTable,
 };
 use crate::config::nearest::{listed, nearest};
 use crate::config::problems::Problem;
-use crate::config::settings::{AdminSettings, PatsSettings, SecretsSettings, ServerSettings};
+use crate::config::settings::{AdminSettings, PatsSettings, SecretsSettings};
 use crate::config::tree::At;
 use crate::directory::{pat, token};
 use crate::telemetry::log;
-
-pub(super) fn server(table: &ServerTable, at: &At<'_>, findings: &mut Findings) -> Option<ServerSettings> {
-    let listen = table.listen.parse::<SocketAddr>();
-    let listen = listen.map_err(|_| "give an address and a port, such as `127.0.0.1:8080` or `[::1]:8080`");
-    let listen = findings.value(&at.key("listen"), &table.listen, listen);
-    // Nothing at all is a choice here: requests that run are cut at once.
-    let timeout = duration::parse(&table.shutdown_timeout);
-    let shutdown_timeout = findings.value(&at.key("shutdown_timeout"), &table.shutdown_timeout, timeout);
-    Some(ServerSettings {
-        listen: listen?,
-        threads: NonZeroU32::new(table.threads.into()),
-        shutdown_timeout: shutdown_timeout?,
-    })
-}
 
 /// The longest path that fits into the address of a Unix socket (`sun_path` less its NUL).
 const SOCKET_PATH_BYTES: usize = 107;

@@ -114,7 +114,7 @@ impl Authenticate {
     }
 
     async fn judge(&self, attempt: Attempt, visit: &Visit, destination: &Destination) -> Result<Identity, Refusal> {
-        let source = Source { address: Some(visit.peer.address()) };
+        let source = Source { address: Some(visit.client.address()) };
         let accept = destination.route.rule.accept;
         for _judgement in 0..MOST_JUDGEMENTS {
             match self.authn.judge(attempt.presented.duplicate(), source, visit.now).await {

@@ -14,6 +14,7 @@ use tower::{Service, service_fn};
 
 use super::authorize::Permitted;
 use crate::gateway::body::Body;
+use crate::gateway::client::Client;
 use crate::gateway::hygiene::{self, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_REQUEST_ID};
 use crate::gateway::plan::{App, Plan};
 use crate::gateway::record::{Decision, Record};
@@ -35,12 +36,12 @@ pub(in crate::gateway) fn forward(
 
 async fn send(plan: &Plan, upstream: &impl Exchange, permitted: Permitted) -> Answered {
     let (visit, destination, who, permit) = permitted.into_parts();
-    let Visit { request, peer, id, mut record, .. } = visit;
+    let Visit { request, client, hangup, id, mut record, .. } = visit;
     let format = Format::preferred(request.headers());
     let app = &plan.apps[destination.route.app_index];
     let guard = who.as_ref().map(|who| Arc::clone(&who.guard));
     if let Some(guard) = &guard {
-        peer.hangup().watch(guard);
+        hangup.watch(guard);
     }
 
     let (mut head, body) = request.into_parts();
@@ -52,7 +53,7 @@ async fn send(plan: &Plan, upstream: &impl Exchange, permitted: Permitted) -> An
     };
     head.extensions.clear();
     head.version = http::Version::HTTP_11;
-    set_hop_words(&mut head.headers, peer.forwarded_for(), &destination.host, &id);
+    set_hop_words(&mut head.headers, &client, &destination.host, &id);
     // The last to touch the head, so that nothing can take away or overwrite what it says (G5).
     let told = who.as_ref().map(|who| (&who.proven, &who.in_force));
     plan.tell(destination.route.app_index, told, id.as_str(), &mut head.headers);
@@ -113,10 +114,11 @@ async fn ask(
     Err(last)
 }
 
-/// What the gateway knows of the hop before it, in place of what the client said.
-fn set_hop_words(headers: &mut HeaderMap, peer: &HeaderValue, host: &HeaderValue, id: &RequestId) {
-    headers.insert(X_FORWARDED_FOR, peer.clone());
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+/// What the gateway knows of the client, in place of what anybody said: one address, so that no two apps
+/// can count from different ends.
+fn set_hop_words(headers: &mut HeaderMap, client: &Client, host: &HeaderValue, id: &RequestId) {
+    headers.insert(X_FORWARDED_FOR, client.forwarded_for().clone());
+    headers.insert(X_FORWARDED_PROTO, client.scheme().value());
     headers.insert(X_FORWARDED_HOST, host.clone());
     headers.insert(X_REQUEST_ID, id.as_value().clone());
 }

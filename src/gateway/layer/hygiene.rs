@@ -85,6 +85,9 @@ fn sanitise(plan: &Plan, visit: &mut Visit) -> Result<Target, Refusal> {
     if let Some(fault) = visit.fault {
         return Err(fault.into());
     }
+    if let Some(word) = visit.client.unreadable() {
+        return Err(Refusal::Malformed(word));
+    }
     let (method, version) = (visit.request.method().clone(), visit.request.version());
     if method == Method::CONNECT {
         let names_a_host = visit.request.uri().authority().is_some();
@@ -92,6 +95,7 @@ fn sanitise(plan: &Plan, visit: &mut Visit) -> Result<Target, Refusal> {
     }
     let host = one_host(visit)?;
     to_origin_form(visit, &host)?;
+    let host = as_asked_outside(visit)?.unwrap_or(host);
     plan.clean(version, visit.request.headers_mut())?;
     let uri = visit.request.uri();
     if uri.path() == "*" {
@@ -115,17 +119,29 @@ fn one_host(visit: &Visit) -> Result<HeaderValue, Refusal> {
     Ok(host.clone())
 }
 
-/// Reduces a target to path and query; an absolute one has to be for `http` and for the same host (RFC
-/// 9112 §3.2.2).
+/// The host that a trusted proxy was asked for. It takes the place of the one that the proxy asks for, so
+/// that route, history and app read one and the same.
+fn as_asked_outside(visit: &mut Visit) -> Result<Option<HeaderValue>, Refusal> {
+    let Some(host) = visit.client.host().cloned() else { return Ok(None) };
+    let text = host.to_str().map_err(|_| Refusal::Malformed("forwarded_host"))?;
+    PresentedHost::parse(text).map_err(|_| Refusal::Malformed("forwarded_host"))?;
+    visit.request.headers_mut().insert(HOST, host.clone());
+    Ok(Some(host))
+}
+
+/// Reduces a target to path and query; an absolute one has to be for the scheme that is spoken, and for the
+/// same host (RFC 9112 §3.2.2). A trusted proxy may pass on the scheme that it was asked by.
 fn to_origin_form(visit: &mut Visit, host: &HeaderValue) -> Result<(), Refusal> {
     let uri = visit.request.uri();
     let Some(authority) = uri.authority() else { return Ok(()) };
-    if uri.scheme() != Some(&Scheme::HTTP) {
+    let default_port = if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
+    let real = default_port == visit.client.scheme().default_port() || visit.client.is_behind_proxy();
+    if !real || !uri.scheme().is_some_and(|scheme| [Scheme::HTTP, Scheme::HTTPS].contains(scheme)) {
         return Err(Refusal::Malformed("target_scheme"));
     }
     let hosts = PresentedHost::parse(authority.as_str()).ok().zip(host.to_str().ok());
     let same = hosts.is_some_and(|(target, host)| {
-        PresentedHost::parse(host).is_ok_and(|host| host.is_same_as(&target, DEFAULT_PORT))
+        PresentedHost::parse(host).is_ok_and(|host| host.is_same_as(&target, default_port))
     });
     if !same {
         return Err(Refusal::Malformed("target_host"));
@@ -134,8 +150,6 @@ fn to_origin_form(visit: &mut Visit, host: &HeaderValue) -> Result<(), Refusal> 
     *visit.request.uri_mut() = Uri::from(target);
     Ok(())
 }
-
-const DEFAULT_PORT: u16 = 80;
 
 fn options() -> Response<Body> {
     let mut response = Response::new(Body::empty());

@@ -1,7 +1,7 @@
 //! The layers, outermost first, and what each hands to the next as the proof of its work.
 //!
 //! ```text
-//!   request_id     Arrival          → Visit             the id; the access log and the metrics on the way back
+//!   request_id     Arrival          → Visit             the id, and the client behind trusted proxies; the access log and the metrics on the way back
 //!   contain        Visit            → Visit             a panic becomes an answer
 //!   hygiene        Visit            → Sanitised         nothing ambiguous, nothing forged
 //!   route          Sanitised        → Routed            the one route of all readings

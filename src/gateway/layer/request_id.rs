@@ -1,8 +1,9 @@
-//! Gives each request its id, and turns the record that comes back into the access log and metrics.
+//! Gives each request its id and its client, and turns the record that comes back into the access log and metrics.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -17,9 +18,10 @@ use super::Step;
 use crate::clock::Clock;
 use crate::directory::TokenKind;
 use crate::gateway::body::Body;
+use crate::gateway::client::HopSettings;
 use crate::gateway::meters::Meters;
 use crate::gateway::record::Record;
-use crate::gateway::visit::{Answered, Arrival, Peer, RequestId, RequestIds, Visit};
+use crate::gateway::visit::{Answered, Arrival, RequestId, RequestIds, Visit};
 
 /// The outermost layer.
 #[derive(Debug, Clone)]
@@ -27,6 +29,7 @@ pub(in crate::gateway) struct RequestIdLayer {
     pub(in crate::gateway) ids: Arc<RequestIds>,
     pub(in crate::gateway) clock: Arc<dyn Clock>,
     pub(in crate::gateway) meters: Arc<Meters>,
+    pub(in crate::gateway) hops: Arc<HopSettings>,
 }
 
 impl<S> Layer<S> for RequestIdLayer {
@@ -53,17 +56,19 @@ impl<S: Step<Visit>> Service<Arrival> for Named<S> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, Arrival { peer, request }: Arrival) -> Self::Future {
+    fn call(&mut self, Arrival { peer, hangup, request }: Arrival) -> Self::Future {
+        let client = self.layer.hops.client(&peer, request.headers());
         let id = self.layer.ids.next();
         let fault = peer.fault_of(&request);
         let line = Line {
             id: id.clone(),
             started: Instant::now(),
             asked: fault.is_none().then(|| (request.method().clone(), request.uri().clone())),
-            peer: peer.clone(),
+            source: client.address(),
             meters: Arc::clone(&self.layer.meters),
         };
-        let visit = Visit { request, peer, id, now: self.layer.clock.now(), fault, record: Record::default() };
+        let now = self.layer.clock.now();
+        let visit = Visit { request, client, hangup, id, now, fault, record: Record::default() };
         Reporting { inner: self.inner.call(visit), line }
     }
 }
@@ -94,7 +99,7 @@ struct Line {
     started: Instant,
     /// `None` when the head was not read.
     asked: Option<(Method, Uri)>,
-    peer: Peer,
+    source: IpAddr,
     meters: Arc<Meters>,
 }
 
@@ -122,7 +127,7 @@ impl Line {
             reason = record.reason,
             upstream = record.upstream.as_deref(),
             duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
-            source = %self.peer.address(),
+            source = %self.source,
         );
     }
 }

@@ -68,7 +68,7 @@ impl<S: Step<Admitted>> Service<PresentedRequest> for Throttling<S> {
 
     fn call(&mut self, request: PresentedRequest) -> Self::Future {
         let (visit, destination, credential) = request.into_parts();
-        let address = Some(visit.peer.address());
+        let address = Some(visit.client.address());
         let attempt = credential.map(|presented| {
             let known = self.authn.recall(&presented, address, visit.now);
             Attempt { presented, known }
