@@ -24,7 +24,8 @@ use locum::directory::lockout::{Attempt, AttemptId};
 use locum::directory::pat::LONGEST_LIFE;
 use locum::directory::pepper::Peppers;
 use locum::directory::{
-    Account, AccountId, Actor, Kind, Life, Pat, PatState, PublicId, Restrictions, State, Token, TokenKind, Username,
+    Account, AccountId, Actor, Kind, Life, Networks, Pat, PatState, PublicId, Restrictions, State, Token, TokenKind,
+    Username,
 };
 use locum::history::{Action, ActionType, Actions};
 use locum::store::{Location, Outcome, Settings, Store, StoreError, Writer};
@@ -172,6 +173,7 @@ async fn add(store: &Store, kind: Kind) -> Account {
         kind,
         state: State::Active,
         life: Life::FIRST,
+        networks: Networks::ANY,
         created_at: now,
     };
     let (id, added) = (account.id, account.clone());

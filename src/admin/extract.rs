@@ -4,6 +4,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
+use ipnet::IpNet;
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
@@ -123,6 +124,15 @@ impl FromText for PublicId {
     fn from_text(text: &str) -> Result<Self, Problem> {
         let words = "a public id has 12 letters and digits: `locum pat list` shows those of a proxy user";
         Self::parse(text).ok_or_else(|| Problem::invalid(words))
+    }
+}
+
+impl FromText for IpNet {
+    fn from_text(text: &str) -> Result<Self, Problem> {
+        text.parse().map_err(|_| {
+            let shown: String = text.chars().take(64).flat_map(char::escape_debug).collect();
+            Problem::invalid(format!("`{shown}` is not a network: write `ADDRESS/BITS`, such as `10.0.0.0/8`"))
+        })
     }
 }
 

@@ -103,6 +103,7 @@ fn table() -> OpenApiRouter<AdminState> {
         .routes(routes!(route::proxy_users::show, route::proxy_users::delete))
         .routes(routes!(route::proxy_users::inactivate))
         .routes(routes!(route::proxy_users::activate))
+        .routes(routes!(route::proxy_users::set_networks))
         .routes(routes!(route::pats::list, route::pats::add))
         .routes(routes!(route::pats::check))
         .routes(routes!(route::pats::show))

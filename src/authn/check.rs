@@ -33,7 +33,7 @@ pub struct Report {
     pub account_active: bool,
     pub owner: Option<Username>,
     pub owner_active: bool,
-    /// Whether the token may come from the address that was asked about.
+    /// Whether token and account may be used from the address that was asked about.
     pub source_allowed: bool,
     /// Only safe methods.
     pub read_only: bool,
@@ -73,7 +73,7 @@ pub async fn check(
     let standing = kept.pat.standing(now);
     let owner_active = kept.owner.as_ref().is_some_and(|owner| owner.state.is_active());
     let account_active = kept.account.state.is_active();
-    let source_allowed = kept.pat.restrictions.allow_source(from);
+    let source_allowed = kept.account.networks.allow(from) && kept.pat.restrictions.networks.allow(from);
     let usable = standing == Standing::Usable && account_active && owner_active && source_allowed;
     let reached = if usable { in_force } else { RoleSet::default() };
     Ok(Checked::Known(Box::new(Report {

@@ -85,7 +85,7 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
     use crate::cluster::{Stamp, Subjects};
-    use crate::directory::{AccountId, Kind, Life, Restrictions, Token, TokenKind, Username};
+    use crate::directory::{AccountId, Kind, Life, Networks, Restrictions, Token, TokenKind, Username};
 
     fn digest() -> Digest {
         let token = Token::generate(TokenKind::PersonalAccess, "", |pool| pool.fill(9));
@@ -105,6 +105,7 @@ mod tests {
             kind: Kind::Proxy { owner: AccountId::from_bytes([2; 16]) },
             owner: None,
             life: Life::FIRST,
+            networks: Networks::ANY,
             pat: token.public_id(),
             service: "nightly export".to_owned(),
             expires_at: now,

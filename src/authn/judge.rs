@@ -284,6 +284,7 @@ fn proven(kept: &KeptPat, stamp: Stamp, now: Timestamp) -> Proven {
         kind: kept.account.kind,
         owner: kept.owner.as_ref().map(|owner| (owner.id, owner.username.clone())),
         life: kept.account.life,
+        networks: kept.account.networks.clone(),
         pat: kept.pat.public_id,
         service: kept.pat.service.clone(),
         expires_at: kept.pat.expires_at,

@@ -93,16 +93,25 @@ impl<'a> Case<'a> {
         self.named().or(kept.map(|kept| &kept.account))
     }
 
-    fn reason(&self, kept: Option<&KeptPat>) -> Option<RefusalReason> {
+    /// Whether the attempt comes from outside of where the account that it is on may be used from, or of
+    /// where its own token may. Asked first, so that nobody outside can do anything to the account.
+    fn is_outside(&self, kept: Option<&'a KeptPat>) -> bool {
+        let Some(attempted) = self.attempted(kept) else { return false };
+        let its_token = kept.filter(|kept| kept.account.id == attempted.id);
+        !attempted.networks.allow(self.address)
+            || its_token.is_some_and(|kept| !kept.pat.restrictions.networks.allow(self.address))
+    }
+
+    fn reason(&self, kept: Option<&'a KeptPat>) -> Option<RefusalReason> {
+        if self.is_outside(kept) {
+            return Some(RefusalReason::OutsideNetworks);
+        }
         let Some(kept) = kept else { return Some(self.reason_without_token()) };
         let account = &kept.account;
         let its_own = !self.presented.gives_username() || self.presented.username() == Some(account.username.as_str());
-        let inside = kept.pat.restrictions.allow_source(self.address);
         let owner_active = kept.owner.as_ref().is_some_and(|owner| owner.state.is_active());
         let standing = kept.pat.standing(self.now);
-        if !inside && self.attempted(Some(kept)).is_some_and(|attempted| attempted.id == account.id) {
-            Some(RefusalReason::OutsideNetworks)
-        } else if !self.secret_agrees {
+        if !self.secret_agrees {
             Some(RefusalReason::WrongSecret)
         } else if standing == Standing::Pending {
             Some(RefusalReason::Pending)
@@ -152,11 +161,15 @@ impl<'a> Case<'a> {
         if counted { Charged::Account(attempted.id, attempted.life) } else { Charged::Source }
     }
 
-    fn told(&self, reason: RefusalReason, kept: Option<&KeptPat>, counts: Counts) -> Option<Told> {
+    fn told(&self, reason: RefusalReason, kept: Option<&'a KeptPat>, counts: Counts) -> Option<Told> {
         let kept = kept.filter(|_| self.secret_agrees)?;
         let stale = matches!(kept.pat.standing(self.now), Standing::Expired | Standing::Revoked);
         match (reason, counts) {
-            (RefusalReason::OutsideNetworks, _) => Some(Told::OutsideNetworks(kept.account.id)),
+            (RefusalReason::OutsideNetworks, _) => {
+                // Under another's name it is that one's networks that were in the way, and not its own.
+                let its_own = self.attempted(Some(kept)).is_some_and(|attempted| attempted.id == kept.account.id);
+                its_own.then_some(Told::OutsideNetworks(kept.account.id))
+            }
             (_, Counts::Guesses) if stale => Some(Told::Stale(kept.account.id)),
             (_, Counts::Guesses | Counts::EveryFailure) => None,
         }

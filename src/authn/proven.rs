@@ -1,7 +1,7 @@
 //! A proven credential: who it is, and for how long and from where that holds.
 //!
 //! It is an answer that was right when it was given, and it carries what it takes to see, with a few
-//! loads and no lock, whether it still is: expiry at the instant, the token's networks, the stamp of
+//! loads and no lock, whether it still is: expiry at the instant, the networks of both, the stamp of
 //! its account and owner, and whether a failure is on record that a success has to clear first.
 
 use std::net::IpAddr;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::cluster::Stamp;
-use crate::directory::{AccountId, Kind, Life, PublicId, Restrictions, Username};
+use crate::directory::{AccountId, Kind, Life, Networks, PublicId, Restrictions, Username};
 
 /// An account that has authenticated with one of its tokens.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub struct Proven {
     /// The person that the proxy user belongs to.
     pub owner: Option<(AccountId, Username)>,
     pub life: Life,
+    /// Where the account may be used from; its token can only narrow that (L10).
+    pub networks: Networks,
     pub pat: PublicId,
     /// The service or process that the token was made for.
     pub service: String,
@@ -43,7 +45,10 @@ impl Proven {
     /// Whether it was proven here and nothing has taken it back: [`Proven::holds`], whatever is on record.
     #[inline]
     pub fn stands(&self, address: Option<IpAddr>, now: Timestamp) -> bool {
-        self.stamp.holds() && now < self.expires_at && self.restrictions.allow_source(address)
+        self.stamp.holds()
+            && now < self.expires_at
+            && self.networks.allow(address)
+            && self.restrictions.networks.allow(address)
     }
 }
 

@@ -43,7 +43,7 @@ pub enum RefusalReason {
     WrongUsername,
     /// A right token without the username that the route requires beside it (G2).
     UsernameMissing,
-    /// From outside the networks that the token names (L10).
+    /// From outside the networks that the account or its token names (L10).
     OutsideNetworks,
     /// The proxy user is inactive (P10).
     AccountInactive,

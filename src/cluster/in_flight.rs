@@ -10,6 +10,7 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -17,7 +18,7 @@ use std::task::{Context, Poll, Waker};
 use slab::Slab;
 
 use crate::clock::Timestamp;
-use crate::directory::{AccountId, PublicId};
+use crate::directory::{AccountId, Networks, PublicId};
 
 const SHARDS: usize = 64;
 /// How many tasks wait on one guard at most (request body, response body, tunnel); whoever is crowded
@@ -30,6 +31,8 @@ pub struct Ticket {
     pub account: AccountId,
     pub owner: Option<AccountId>,
     pub pat: PublicId,
+    /// Where the client is.
+    pub source: Option<IpAddr>,
     /// The end of the credential; cut *at* this instant (T2, R3).
     pub expires_at: Timestamp,
 }
@@ -94,6 +97,12 @@ impl InFlight {
     /// Ends everything that `cut` reaches, and answers how many there were.
     pub fn cut(&self, cut: Cut) -> usize {
         self.cut_where(|ticket| cut.reaches(ticket))
+    }
+
+    /// Ends everything of an account that came from outside of these networks (L10). What came from inside
+    /// would be let in again at once, and runs on.
+    pub fn cut_outside(&self, account: AccountId, networks: &Networks) -> usize {
+        self.cut_where(|ticket| ticket.account == account && !networks.allow(ticket.source))
     }
 
     /// Ends everything whose credential has run out at `now`.
@@ -264,6 +273,7 @@ mod tests {
             account: account(number),
             owner: Some(account(owner)),
             pat: PublicId::parse(pat).unwrap(),
+            source: Some("192.0.2.7".parse().unwrap()),
             expires_at: Timestamp::from_millis(1_000),
         }
     }

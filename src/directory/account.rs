@@ -4,7 +4,7 @@ use std::fmt;
 
 use uuid::Uuid;
 
-use super::{Actor, ReasonCode, Username};
+use super::{Actor, Networks, ReasonCode, Username};
 use crate::clock::Timestamp;
 
 /// The immutable name of an account inside Locum. Counters, caches and the history use it, never the
@@ -109,5 +109,7 @@ pub struct Account {
     pub kind: Kind,
     pub state: State,
     pub life: Life,
+    /// Where it may be used from; its tokens can only narrow that (L10).
+    pub networks: Networks,
     pub created_at: Timestamp,
 }

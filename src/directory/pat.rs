@@ -1,11 +1,8 @@
 //! Personal access tokens: their life, and what they are restricted to (T1–T3, T6, T10).
 
-use std::net::IpAddr;
 use std::time::Duration;
 
-use ipnet::IpNet;
-
-use super::{AccountId, Actor, AppName, PublicId, ReasonCode};
+use super::{AccountId, Actor, AppName, Networks, PublicId, ReasonCode};
 use crate::clock::Timestamp;
 
 /// The longest life of a token, whatever is asked for: 365 × 24 hours (T2).
@@ -163,22 +160,13 @@ pub fn service_name(text: &str) -> Result<String, PatRefusal> {
 /// What narrows a token beyond its account (T1). Empty lists mean "not narrowed".
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Restrictions {
-    pub networks: Vec<IpNet>,
+    pub networks: Networks,
     pub apps: Vec<AppName>,
     /// Only safe methods (RFC 9110 §9.2.1).
     pub read_only: bool,
 }
 
 impl Restrictions {
-    /// Whether the token may come from `address`. An unknown address is outside every network.
-    pub fn allow_source(&self, address: Option<IpAddr>) -> bool {
-        self.networks.is_empty()
-            || address.is_some_and(|address| {
-                let address = address.to_canonical();
-                self.networks.iter().any(|network| network.contains(&address))
-            })
-    }
-
     pub fn allow_app(&self, app: &AppName) -> bool {
         self.apps.is_empty() || self.apps.contains(app)
     }

@@ -50,6 +50,7 @@ action_types! {
     ProxyUserAdded = "proxy_user_added", Operator, "A proxy user was added.";
     ProxyUserMarkedActive = "proxy_user_marked_active", Operator, "A proxy user was made active again.";
     ProxyUserMarkedInactive = "proxy_user_marked_inactive", Either, "A proxy user was made inactive: by an operator, with its owner, or by failed attempts.";
+    ProxyUserNetworksChanged = "proxy_user_networks_changed", Operator, "The networks that a proxy user may be used from changed.";
     ProxyUserDeleted = "proxy_user_deleted", Locum, "A proxy user was deleted; done by Locum, the cause names who asked.";
     PatCreated = "pat_created", Operator, "A token was made; pending until it is confirmed.";
     PatConfirmed = "pat_confirmed", Operator, "A token was confirmed as copied.";
@@ -66,7 +67,7 @@ action_types! {
     AttemptFailed = "attempt_failed", Locum, "A failed attempt to authenticate was counted.";
     AttemptsLocked = "attempts_locked", Locum, "Too many failures in a row: the account was shut.";
     StaleCredential = "stale_credential", Locum, "An expired or revoked token is still being presented.";
-    OutsideNetworks = "outside_networks", Locum, "A right token was presented from outside the networks that it names.";
+    OutsideNetworks = "outside_networks", Locum, "A right token was presented from outside the networks that it or its account names.";
 }
 
 impl ActionType {

@@ -6,7 +6,7 @@ use super::refusal::{Wanted, demand_kind};
 use super::{Error, Refusal};
 use crate::directory::owner_cascade::Household;
 use crate::directory::rights::Operation;
-use crate::directory::{Account, AccountId, AppName, Kind, Life, RoleName, State, Username};
+use crate::directory::{Account, AccountId, AppName, Kind, Life, Networks, RoleName, State, Username};
 use crate::store::{AccountFilter, Session};
 
 /// Stands for the owner of an account that does not exist, so that the table of rights can be asked
@@ -77,7 +77,7 @@ impl Hand<'_> {
     }
 
     /// A new active account of this name, not yet written.
-    pub(super) fn new_account(&self, username: Username, kind: Kind) -> Account {
+    pub(super) fn new_account(&self, username: Username, kind: Kind, networks: Networks) -> Account {
         let mut random = [0; 10];
         (self.provision.0.random)(&mut random);
         Account {
@@ -86,6 +86,7 @@ impl Hand<'_> {
             kind,
             state: State::Active,
             life: Life::FIRST,
+            networks,
             created_at: self.now,
         }
     }

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use super::{Error, Provision, Refusal, Request};
 use crate::clock::Timestamp;
 use crate::cluster::Cut;
-use crate::directory::{AccountId, Holding, PublicId, Username};
+use crate::directory::{AccountId, Holding, Networks, PublicId, Username};
 use crate::history::{Action, ActionType, Actions};
 use crate::store::{ChangeError, Outcome, Writer};
 
@@ -50,6 +50,8 @@ pub(super) struct Effects {
     pub(super) narrowed: BTreeSet<AccountId>,
     /// Accounts that gained something.
     pub(super) widened: BTreeSet<AccountId>,
+    /// Accounts that may be used from these networks only: what comes from elsewhere ends (L10).
+    pub(super) confined: Vec<(AccountId, Networks)>,
     /// Tokens that ended by themselves, with the accounts that they belong to.
     pub(super) ended_pats: Vec<(AccountId, PublicId)>,
     /// Accounts that are gone, and whose failures are to be forgotten (P12). Purposefully not those that
@@ -120,6 +122,10 @@ impl Provision {
         for (account, public_id) in effects.ended_pats {
             parts.subjects.narrow(account);
             parts.in_flight.cut(Cut::Pat(public_id));
+        }
+        for (account, networks) in effects.confined {
+            parts.subjects.narrow(account);
+            parts.in_flight.cut_outside(account, &networks);
         }
         for account in effects.narrowed {
             parts.subjects.narrow(account);

@@ -208,7 +208,7 @@ fn with_restrictions(action: Action, pat: &Pat) -> Action {
         None,
         Some(&pat.expires_at.to_string()),
     );
-    for network in &pat.restrictions.networks {
+    for network in pat.restrictions.networks.iter() {
         action = action.detail("network", None, Some(&network.to_string()));
     }
     for app in &pat.restrictions.apps {

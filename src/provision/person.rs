@@ -8,7 +8,7 @@ use super::operation::Attempt;
 use super::{Error, Provision, Request, Wanted};
 use crate::directory::owner_cascade::{Change, Household, Member};
 use crate::directory::rights::Operation;
-use crate::directory::{Holding, Kind, RoleName, Username};
+use crate::directory::{Holding, Kind, Networks, RoleName, Username};
 use crate::history::ActionType;
 
 /// Adds a person with roles and with access to the apps that everybody has (R8).
@@ -32,7 +32,7 @@ pub async fn add(
                 }
                 hand.demand_free(&username).await?;
 
-                let account = hand.new_account(username, Kind::Person);
+                let account = hand.new_account(username, Kind::Person, Networks::ANY);
                 let (id, username) = (account.id, account.username.clone());
                 let owner = Member { id, username, active: true, holdings: BTreeSet::new() };
                 let household = Household { owner, proxies: Vec::new() };

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::dev::{OWNER, StateFolder, USERNAME};
 use crate::authn::{self, Checked};
 use crate::clock::Clock;
-use crate::directory::{Restrictions, Username};
+use crate::directory::{Networks, Restrictions, Username};
 use crate::provision::{self, Provision, Refusal, Request, pat, person, proxy_user};
 use crate::store::StoreError;
 
@@ -64,7 +64,7 @@ pub async fn ready(provision: &Provision, folder: &StateFolder, clock: &dyn Cloc
     if !made(person::add(provision, &request, owner.clone(), BTreeSet::new()).await)? {
         return Ok(shut(earlier));
     }
-    if !made(proxy_user::add(provision, &request, username.clone(), owner).await)? {
+    if !made(proxy_user::add(provision, &request, username.clone(), owner, Networks::ANY).await)? {
         return Ok(shut(earlier));
     }
     let wish = pat::Wish {

@@ -25,11 +25,18 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: [Migration; 1] = [Migration {
-    version: 1,
-    sqlite: include_str!("migrations/sqlite/0001_first.sql"),
-    postgres: include_str!("migrations/postgres/0001_first.sql"),
-}];
+const MIGRATIONS: [Migration; 2] = [
+    Migration {
+        version: 1,
+        sqlite: include_str!("migrations/sqlite/0001_first.sql"),
+        postgres: include_str!("migrations/postgres/0001_first.sql"),
+    },
+    Migration {
+        version: 2,
+        sqlite: include_str!("migrations/sqlite/0002_networks.sql"),
+        postgres: include_str!("migrations/postgres/0002_networks.sql"),
+    },
+];
 
 const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;
 const PROGRAM: &str = env!("CARGO_PKG_VERSION");

@@ -26,7 +26,7 @@ async fn an_account_is_shown_with_all_of_its_fields() {
         proxy,
         json!({
             "username": "ann-ci", "id": null, "kind": "proxy", "state": "active", "inactive": null, "owner": "ann",
-            "roles": ["reports"], "apps": [], "proxy_users": [], "created_at": crate::NOON.to_string(),
+            "roles": ["reports"], "apps": [], "proxy_users": [], "networks": [], "created_at": crate::NOON.to_string(),
         })
     );
     let owner = api.call("GET", "/v1/people/ann").await.body;

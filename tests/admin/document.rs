@@ -74,6 +74,10 @@ fn every_operation_has_its_line_of_the_command_line() {
         ("delete /v1/proxy-users/{username}", "proxy-user delete ann-ci"),
         ("post /v1/proxy-users/{username}/activate", "proxy-user activate ann-ci"),
         ("post /v1/proxy-users/{username}/inactivate", "proxy-user inactivate ann-ci"),
+        (
+            "put /v1/proxy-users/{username}/networks",
+            "proxy-user networks ann-ci --network 10.0.0.0/8 --network 2001:db8::1",
+        ),
         ("get /v1/proxy-users/{username}/pats", "pat list ann-ci"),
         ("post /v1/proxy-users/{username}/pats", "pat add ann-ci --service ci"),
         ("get /v1/reasons", "reason list"),

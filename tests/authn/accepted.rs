@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use locum::authn::{Proven, RefusalReason, Verdict};
 use locum::clock::Timestamp;
-use locum::directory::PatState;
+use locum::directory::{Networks, PatState};
 
 use super::house::{DAY, House, Plan, START, address, basic, bearer, pepper_line};
 
@@ -112,7 +112,7 @@ async fn a_pending_token_is_refused_never_counted_and_good_when_confirmed() {
 async fn a_token_holds_inside_its_networks_only() {
     let house = House::open().await;
     let billing = house.proxy("billing", house.person("ann").await).await;
-    let networks = vec!["198.51.100.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()];
+    let networks = Networks::from_iter(["198.51.100.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()]);
     let token = house.pat_with(billing, |pat| pat.restrictions.networks = networks).await;
     let header = basic("billing", token.expose());
     for inside in ["198.51.100.9", "2001:db8::1", "::ffff:198.51.100.9"] {
@@ -126,6 +126,43 @@ async fn a_token_holds_inside_its_networks_only() {
     assert!(house.authn.recall(&presented, None, house.now()).is_none());
     assert_eq!(house.on_record(billing).await, 0);
 }
+
+/// L10, R2: an account that is bound to networks is let in from there only, at once, whatever was proven
+/// before; an attempt from elsewhere is none on the account, be it a good one, a guess or nonsense.
+#[tokio::test]
+async fn an_account_holds_inside_its_networks_only() {
+    let house = House::open().await;
+    let billing = house.proxy("billing", house.person("ann").await).await;
+    let narrow = Networks::from_iter(["198.51.100.0/25".parse().unwrap()]);
+    let token = house.pat(billing).await;
+    let narrowed = house.pat_with(billing, |pat| pat.restrictions.networks = narrow).await;
+    let (header, narrowed) = (basic("billing", token.expose()), basic("billing", narrowed.expose()));
+    proven(house.ask_from(&header, "192.0.2.7").await);
+
+    let networks = Networks::from_iter(["198.51.100.0/24".parse().unwrap()]);
+    house
+        .change(locum::history::ActionType::ProxyUserNetworksChanged, billing, move |writer| {
+            Box::pin(async move { writer.set_networks(billing, &networks).await })
+        })
+        .await;
+    house.subjects.narrow(billing);
+    let presented = house.presented(&header);
+    assert!(house.authn.recall(&presented, address("192.0.2.7"), house.now()).is_none());
+    for _ in 0..6 {
+        for outside in [&header, &narrowed, &basic("billing", "nonsense"), &bearer(&token)] {
+            assert_eq!(reason(&house.ask_from(outside, "192.0.2.7").await), RefusalReason::OutsideNetworks);
+        }
+    }
+    assert_eq!(house.on_record(billing).await, 0);
+    proven(house.ask_from(&header, "198.51.100.200").await);
+    proven(house.ask_from(&narrowed, "198.51.100.9").await);
+    assert_eq!(reason(&house.ask_from(&narrowed, "198.51.100.200").await), RefusalReason::OutsideNetworks);
+    assert!(house.authn.recall(&presented, address("192.0.2.7"), house.now()).is_none(), "proven from inside only");
+    assert_eq!(reason(&house.ask_from(&basic("billing", "nonsense"), "198.51.100.9").await), MALFORMED);
+    assert_eq!(house.on_record(billing).await, 1, "from inside it is an attempt like any other");
+}
+
+const MALFORMED: RefusalReason = RefusalReason::Malformed(locum::authn::Fault::Shape);
 
 /// T5: new tokens use the newest pepper; where an old one is missing, that is no attempt of the client's.
 #[tokio::test]

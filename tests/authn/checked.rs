@@ -5,7 +5,7 @@ use std::time::Duration;
 use locum::authn::{Checked, check};
 use locum::directory::owner_cascade::Change;
 use locum::directory::pat::Standing;
-use locum::directory::{AppName, Holding, PatState, RoleName, Token, TokenKind};
+use locum::directory::{AppName, Holding, Networks, PatState, RoleName, Token, TokenKind};
 use locum::history::ActionType;
 
 use super::house::{DAY, House, START, address, random};
@@ -50,10 +50,10 @@ async fn a_check_tells_state_days_left_and_reach_without_side_effects() {
         .pat_with(billing, |pat| {
             pat.expires_at = START.plus(3 * DAY).plus(Duration::from_secs(1));
             pat.restrictions.apps = vec![wiki.clone()];
-            pat.restrictions.networks = vec!["192.0.2.0/24".parse().unwrap()];
+            pat.restrictions.networks = Networks::from_iter(["192.0.2.0/24".parse().unwrap()]);
         })
         .await;
-    let written = house.store.statistics().operations;
+    let written = house.store.statistics().operations + 1;
     let Checked::Known(report) = checked(&house, &format!("{}\n", token.expose()), "192.0.2.7").await else { panic!() };
     assert_eq!((report.standing, report.days_left, report.usable), (Standing::Usable, 3, true));
     assert_eq!((report.account.as_str(), report.owner.as_ref().unwrap().as_str()), ("billing", "ann"));
@@ -61,6 +61,14 @@ async fn a_check_tells_state_days_left_and_reach_without_side_effects() {
 
     let Checked::Known(outside) = checked(&house, token.expose(), "198.51.100.1").await else { panic!() };
     assert_eq!((outside.source_allowed, outside.usable, outside.apps.len()), (false, false, 0));
+    let networks = Networks::from_iter(["203.0.113.0/24".parse().unwrap()]);
+    house
+        .change(ActionType::ProxyUserNetworksChanged, billing, move |writer| {
+            Box::pin(async move { writer.set_networks(billing, &networks).await })
+        })
+        .await;
+    let Checked::Known(confined) = checked(&house, token.expose(), "192.0.2.7").await else { panic!() };
+    assert_eq!((confined.source_allowed, confined.usable), (false, false), "the account's networks hold too");
     house.clock.set(START.plus(4 * DAY));
     let Checked::Known(expired) = checked(&house, token.expose(), "192.0.2.7").await else { panic!() };
     assert_eq!((expired.standing, expired.days_left, expired.usable), (Standing::Expired, 0, false));

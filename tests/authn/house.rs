@@ -18,8 +18,8 @@ use locum::cluster::Subjects;
 use locum::directory::owner_cascade::Change;
 use locum::directory::pepper::{PepperVersion, Peppers};
 use locum::directory::{
-    Account, AccountId, Actor, AppName, Kind, Life, Pat, PatState, PublicId, ReasonCode, Restrictions, RoleName, State,
-    Token, TokenKind, Username,
+    Account, AccountId, Actor, AppName, Kind, Life, Networks, Pat, PatState, PublicId, ReasonCode, Restrictions,
+    RoleName, State, Token, TokenKind, Username,
 };
 use locum::history::{Action, ActionType, Actions, Entry};
 use locum::store::{ApplyContext, HistoryFilter, Location, Outcome, Store, StoreError};
@@ -159,6 +159,7 @@ impl House {
             kind,
             state: State::Active,
             life: Life::FIRST,
+            networks: Networks::ANY,
             created_at: self.now(),
         };
         let id = account.id;

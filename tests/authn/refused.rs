@@ -2,7 +2,7 @@
 
 use locum::authn::{Fault, RefusalReason, Verdict};
 use locum::directory::owner_cascade::Change;
-use locum::directory::{AccountId, PatState, Token, TokenKind};
+use locum::directory::{AccountId, Networks, PatState, Token, TokenKind};
 use locum::history::{ActionType, Value};
 
 use super::accepted::{proven, reason};
@@ -57,9 +57,23 @@ async fn table(house: &House) -> Vec<Row> {
     row(basic("borrower", lent.expose()), RefusalReason::WrongUsername, Some(borrower), None, None);
 
     let away = house.proxy("away", ann).await;
-    let networks = vec!["198.51.100.0/24".parse().unwrap()];
+    let networks = Networks::from_iter(["198.51.100.0/24".parse().unwrap()]);
     let token = house.pat_with(away, |pat| pat.restrictions.networks = networks).await;
     row(basic("away", token.expose()), RefusalReason::OutsideNetworks, None, None, Some(ActionType::OutsideNetworks));
+
+    let (confined, named) = (house.proxy("confined", ann).await, house.proxy("named", ann).await);
+    let token = house.pat(confined).await;
+    for account in [confined, named] {
+        let networks = Networks::from_iter(["198.51.100.0/24".parse().unwrap()]);
+        house
+            .change(ActionType::ProxyUserNetworksChanged, account, move |writer| {
+                Box::pin(async move { writer.set_networks(account, &networks).await })
+            })
+            .await;
+    }
+    let told = Some(ActionType::OutsideNetworks);
+    row(basic("confined", token.expose()), RefusalReason::OutsideNetworks, None, None, told);
+    row(basic("named", "nonsense"), RefusalReason::OutsideNetworks, None, None, None);
 
     let revoked = house.proxy("revoked", ann).await;
     let token = house.pat(revoked).await;

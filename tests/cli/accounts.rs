@@ -31,6 +31,24 @@ fn people_and_proxy_users_are_added_shown_and_listed() {
     assert_eq!(names(at.json(&["proxy-user", "list", "--owner", "ann"])), ["ann-ci"]);
 }
 
+/// L10, C4: where a proxy user may be used from, from the start and later.
+#[test]
+fn a_proxy_user_is_bound_to_networks_and_set_free() {
+    let at = Installation::with_household();
+    let networks = |answer: serde_json::Value| answer["networks"].clone();
+    let added =
+        at.json(&["proxy-user", "add", "ann-2", "--owner", "ann", "--network", "10.1.2.3/8", "--network", "::1"]);
+    assert_eq!(networks(added), json!(["10.0.0.0/8", "::1/128"]));
+    assert!(at.say(&["proxy-user", "show", "ann-2"]).contains("used from  10.0.0.0/8, ::1/128"));
+    let said = at.say(&["proxy-user", "networks", "ann-2", "--network", "192.0.2.0/24"]);
+    assert_eq!(said.trim_end(), "`ann-2` is used from 192.0.2.0/24");
+    assert_eq!(networks(at.json(&["proxy-user", "show", "ann-2"])), json!(["192.0.2.0/24"]));
+    let said = at.say(&["proxy-user", "networks", "ann-2", "--any"]);
+    assert_eq!(said.trim_end(), "`ann-2` is used from everywhere");
+    assert_eq!(at.refused(&["proxy-user", "networks", "ann", "--any"])["code"], "not_a_proxy_user");
+    assert_eq!(at.json(&["history", "--account", "ann-2"])[0]["type"], "proxy_user_networks_changed");
+}
+
 /// P10–P13: inactive, active, deleted, and the name set free.
 #[test]
 fn accounts_are_inactivated_activated_deleted_and_their_names_released() {

@@ -54,13 +54,14 @@ fn an_account_is_shown_field_by_field() {
     let text = at.say(&["proxy-user", "show", "ann-ci"]);
     let user = at.json(&["history", "--type", "user_added"])[0]["actor"].as_str().unwrap().to_owned();
     assert_snapshot!(shown(&text).replace(&user, "host:USER"), @r"
-    username  ann-ci
-    kind      proxy
-    state     inactive since 2026-01-01 00:00:00 by host:USER (marked_inactive)
-    owner     ann
-    roles     reports
-    apps      blog
-    added     2026-01-01 00:00:00
+    username   ann-ci
+    kind       proxy
+    state      inactive since 2026-01-01 00:00:00 by host:USER (marked_inactive)
+    owner      ann
+    used from  everywhere
+    roles      reports
+    apps       blog
+    added      2026-01-01 00:00:00
     ");
 }
 

@@ -240,6 +240,61 @@ fn a_narrowed_pat_is_held_to_its_networks_apps_and_methods() {
     assert_eq!(gate.send(write.as_bytes()).status, 403);
 }
 
+/// L10, R2, T13: a proxy user that is bound to networks is used from there only, whatever its tokens say: at
+/// once, and for what was running; an attempt from elsewhere is none on the account, and its history tells.
+#[test]
+fn a_proxy_user_is_held_to_its_networks() {
+    let gate = Locum::start(&configuration(endless_app(), ""));
+    let user = gate.add_proxy_user_of("ann");
+    let (inside, outside) = (Ipv4Addr::new(127, 9, 1, 1).into(), Ipv4Addr::LOCALHOST.into());
+    let open = |source| {
+        let mut stream = connect_from(source, gate.address());
+        let request = format!("GET /events HTTP/1.1\r\nHost: app.test\r\n{}\r\n", user.basic());
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut first = [0; 16];
+        stream.read_exact(&mut first).unwrap();
+        assert_eq!(first, *b"HTTP/1.1 200 OK\r");
+        stream
+    };
+    let (mut from_inside, mut from_outside) = (open(inside), open(outside));
+    gate.run_cli(&["proxy-user", "networks", "ann-ci", "--network", "127.9.0.0/16"]);
+    let narrowed = Instant::now();
+    let mut rest = Vec::new();
+    let ended = from_outside.read_to_end(&mut rest);
+    assert!(narrowed.elapsed() < Duration::from_secs(2), "cut after {:?}", narrowed.elapsed());
+    assert!(!rest.ends_with(b"0\r\n\r\n"), "a cut is not a clean end ({ended:?})");
+    let mut more = [0; 4096];
+    for _ in 0..20 {
+        assert!(from_inside.read(&mut more).unwrap() > 0, "what came from inside runs on");
+    }
+
+    let uniform = gate.get("app.test", "/", &basic("nobody", "nonsense"));
+    for line in [user.basic(), user.bearer(), basic("ann-ci", &user.guess(1)), basic("ann-ci", "nonsense")] {
+        for _ in 0..3 {
+            let answer = gate.get_from(outside, "app.test", "/", &line);
+            assert_eq!((answer.status, answer.body.len()), (401, uniform.body.len()));
+        }
+    }
+    assert_eq!(gate.state_of("ann-ci"), "active", "twelve attempts from outside are none");
+    drop(open(inside));
+    assert!(gate.actions("ann-ci", "attempt_failed").is_empty());
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while gate.actions("ann-ci", "outside_networks").is_empty() {
+        assert!(Instant::now() < deadline, "the owner is told");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+
+    let checked = |from: &str| {
+        let output = gate.cli_with_input(&["pat", "check", "--json", "--from", from], &user.pat);
+        let checked: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        (checked["state"].clone(), checked["accepted"].clone())
+    };
+    assert_eq!(checked("127.9.1.1"), ("usable".into(), true.into()));
+    assert_eq!(checked("127.0.0.1"), ("outside_networks".into(), false.into()));
+    gate.run_cli(&["proxy-user", "networks", "ann-ci", "--any"]);
+    drop(open(outside));
+}
+
 /// R6: what a role contains is felt by everyone who holds it.
 #[test]
 fn a_permission_put_into_a_role_opens_the_route_for_its_holders() {

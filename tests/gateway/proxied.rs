@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use locum::directory::Restrictions;
+use locum::directory::{Networks, Restrictions};
 use locum::gateway::{HopSettings, HopWords, TrustedProxies};
 use locum::server::data_plane::Limits;
 use locum::server::entrance::Entrance;
@@ -147,7 +147,7 @@ fn the_networks_of_a_token_are_the_clients_behind_a_proxy() {
     let upstream = Upstream::echo();
     let world = World::open(&behind_proxies(&upstream, ALL));
     world.proxy_user("billing", &["user"]);
-    let networks = vec!["203.0.113.0/24".parse().unwrap()];
+    let networks = Networks::from_iter(["203.0.113.0/24".parse().unwrap()]);
     let narrow = world.token("billing", Restrictions { networks, ..Restrictions::default() });
     let ask = |from, hops: &str| {
         get(&world, from, "/app/x", &format!("{}X-Forwarded-For: {hops}\r\n", narrow.basic())).status

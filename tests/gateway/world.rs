@@ -17,7 +17,7 @@ use locum::clock::{Clock, SystemClock};
 use locum::cluster::{InFlight, Subjects};
 use locum::directory::pepper::Peppers;
 use locum::directory::tombstone::TombstoneKey;
-use locum::directory::{AppName, Holding, PublicId, ReasonCode, Restrictions, RoleName, Username};
+use locum::directory::{AppName, Holding, Networks, PublicId, ReasonCode, Restrictions, RoleName, Username};
 use locum::gateway::{
     AppSettings, Field, Gateway, HeaderLine, HopSettings, Identity, Parts, Piece, Preset, Settings, Timeouts,
 };
@@ -250,9 +250,9 @@ impl World {
         let held: BTreeSet<RoleName> = roles(held).into_iter().collect();
         let (of, proxy) = (owner.clone(), username.clone());
         self.ask(|provision, request| async move { provision::person::add(&provision, &request, of, held).await });
-        self.ask(
-            |provision, request| async move { provision::proxy_user::add(&provision, &request, proxy, owner).await },
-        );
+        self.ask(|provision, request| async move {
+            provision::proxy_user::add(&provision, &request, proxy, owner, Networks::ANY).await
+        });
         self.token(name, Restrictions::default())
     }
 

@@ -11,7 +11,7 @@ use locum::clock::{FixedClock, Timestamp};
 use locum::cluster::{FailureCounts, RedisCounts, RedisSettings};
 use locum::directory::lockout::{Attempt, AttemptId};
 use locum::directory::owner_cascade::Change;
-use locum::directory::{Account, AccountId, Actor, Kind, Life, ReasonCode, State, Username};
+use locum::directory::{Account, AccountId, Actor, Kind, Life, Networks, ReasonCode, State, Username};
 use locum::history::{Action, ActionType, Actions};
 use locum::store::{ApplyContext, Location, Outcome, Settings, Store, StoreError, Writer};
 
@@ -47,6 +47,7 @@ impl World {
                 kind: Kind::Person,
                 state: State::Active,
                 life: Life::FIRST,
+                networks: Networks::ANY,
                 created_at: NOW,
             };
             change(store, move |writer| {

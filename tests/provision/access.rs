@@ -14,6 +14,10 @@ struct Watched {
 
 impl Watched {
     async fn of(world: &World, username: &str, token: PublicId) -> Self {
+        Self::from("192.0.2.7", world, username, token).await
+    }
+
+    async fn from(source: &str, world: &World, username: &str, token: PublicId) -> Self {
         let account = world.show(username).await.account;
         let owner = account.kind.owner();
         let stamp = Stamp::take(&world.subjects, account.id, owner);
@@ -21,6 +25,7 @@ impl Watched {
             account: account.id,
             owner,
             pat: token,
+            source: Some(source.parse().unwrap()),
             expires_at: NOON.plus(std::time::Duration::from_hours(1)),
         };
         Self { stamp, guard: world.in_flight.enter(ticket, || true).unwrap() }
@@ -65,6 +70,26 @@ claims! {
         let (out, stays) = (Watched::of(&world, "ann-ci", token).await, Watched::of(&world, "ann-2", other).await);
         proxy_user::inactivate(&world.provision, &world.host, name("ann-ci")).await.unwrap();
         assert!(out.is_ended() && stays.is_untouched());
+    }
+
+    /// L10, R2, R3: who is bound to networks is asked for anew at once. What came from elsewhere is cut, what
+    /// came from inside would be let in again and runs on, and so does another's.
+    async fn what_came_from_outside_is_cut_when_a_proxy_user_is_bound_to_networks(world: World) {
+        let (token, other) = household(&world).await;
+        let (inside, outside, sibling) = (
+            Watched::from("10.1.2.3", &world, "ann-ci", token).await,
+            Watched::of(&world, "ann-ci", token).await,
+            Watched::of(&world, "ann-2", other).await,
+        );
+        world.confine("ann-ci", &["10.0.0.0/8"]).await;
+        assert!(outside.is_ended());
+        assert!(!inside.stamp.holds() && !inside.guard.is_cancelled());
+        assert!(sibling.is_untouched());
+        let inside = Watched::from("10.1.2.3", &world, "ann-ci", token).await;
+        world.confine("ann-ci", &["10.0.0.0/8"]).await;
+        assert!(inside.is_untouched(), "what is already so changes nothing");
+        world.confine("ann-ci", &[]).await;
+        assert!(!inside.stamp.holds() && !inside.guard.is_cancelled(), "and more networks cut nobody");
     }
 
     /// R2, P13: with an owner, all of its proxy users are out.

@@ -1,9 +1,10 @@
 //! What the history tells of each operation: one action for each account touched, with who did it, by
 //! which rule, and what was before and after (H1, H3, H4).
 
-use locum::provision::{person, proxy_user};
+use locum::directory::Networks;
+use locum::provision::{Refusal, person, proxy_user};
 
-use crate::world::{claims, name};
+use crate::world::{claims, name, refused};
 
 claims! {
     /// H1, H3: adding and giving.
@@ -19,6 +20,24 @@ claims! {
             "roles_changed by host:root to ann, app:blog - > held, role:blog/editor - > held",
             "roles_changed by locum because P6 to ann-ci, app:blog - > held, role:blog/editor - > held",
         ]);
+    }
+
+    /// L10, H3: where a proxy user may be used from is told network by network, from the first on.
+    async fn networks_that_come_and_go_are_told(world: World) {
+        world.person("ann").await;
+        let count = world.count().await;
+        let networks = Networks::from_iter(["10.0.0.0/8".parse().unwrap(), "192.0.2.7/24".parse().unwrap()]);
+        proxy_user::add(&world.provision, &world.host, name("ann-ci"), name("ann"), networks).await.unwrap();
+        world.confine("ann-ci", &["10.0.0.0/8", "2001:db8::/32"]).await;
+        world.confine("ann-ci", &["2001:db8::1/32", "10.0.0.0/8"]).await;
+        world.confine("ann-ci", &[]).await;
+        assert_eq!(world.told_since(count).await, [
+            "proxy_user_added by host:root to ann-ci, owner - > ann, network - > 10.0.0.0/8, network - > 192.0.2.0/24",
+            "proxy_user_networks_changed by host:root to ann-ci, network 192.0.2.0/24 > -, network - > 2001:db8::/32",
+            "proxy_user_networks_changed by host:root to ann-ci, network 10.0.0.0/8 > -, network 2001:db8::/32 > -",
+        ]);
+        let of_a_person = proxy_user::set_networks(&world.provision, &world.host, name("ann"), Networks::ANY).await;
+        assert!(matches!(refused(of_a_person), Err(Refusal::NotAProxyUser(_))));
     }
 
     /// P3, H3: a proxy user that inherits at once is told with what it got.

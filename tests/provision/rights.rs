@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use locum::directory::rights::{Caller, Grade, Right};
-use locum::directory::{Holding, ReasonCode};
+use locum::directory::{Holding, Networks, ReasonCode};
 use locum::provision::reading::{self, Listing, Question};
 use locum::provision::{
     Error, Refusal, Request, Wanted, holding, name as names, pat, person, proxy_user, reason, role,
@@ -22,8 +22,9 @@ async fn try_all(world: &World, request: &Request) -> Vec<(&'static str, Result<
         ("person add", refused(person::add(p, request, name("new"), BTreeSet::new()).await)),
         ("person inactivate", refused(person::inactivate(p, request, ann()).await)),
         ("person activate", refused(person::activate(p, request, ann()).await)),
-        ("proxy add", refused(proxy_user::add(p, request, name("new-ci"), ann()).await)),
+        ("proxy add", refused(proxy_user::add(p, request, name("new-ci"), ann(), Networks::ANY).await)),
         ("proxy inactivate", refused(proxy_user::inactivate(p, request, ci()).await)),
+        ("proxy networks", refused(proxy_user::set_networks(p, request, ci(), Networks::ANY).await)),
         ("proxy activate", refused(proxy_user::activate(p, request, ci()).await)),
         ("pat add", refused(pat::add(p, request, World::wish("ann-ci")).await).map(|_| ())),
         ("pat confirm", refused(pat::confirm(p, request, token).await)),
@@ -66,7 +67,7 @@ claims! {
         // each try left its trace, and beside them only the two tokens that the host made for the tries
         let after = world.history().await;
         let refusals = after.iter().filter(|entry| entry.action.kind.slug() == "operation_refused").count();
-        assert_eq!((refusals, after.len() - before.len()), (36, 38));
+        assert_eq!((refusals, after.len() - before.len()), (38, 40));
         assert!(after.iter().filter(|entry| entry.action.kind.slug() == "operation_refused").all(|entry| !entry.changed));
     }
 
@@ -76,8 +77,8 @@ claims! {
         let request = world.signed_in("ann", Grade::None, &[]).await;
         let results = try_all(&world, &request).await;
         assert_eq!(not_allowed(&results), [
-            "person add", "person inactivate", "person activate", "proxy add", "proxy activate", "role add",
-            "role set", "grant", "remove", "copy", "reason add", "name release", "proxy delete", "person delete",
+            "person add", "person inactivate", "person activate", "proxy add", "proxy networks", "proxy activate",
+            "role add", "role set", "grant", "remove", "copy", "reason add", "name release", "proxy delete", "person delete",
         ]);
     }
 
@@ -91,7 +92,7 @@ claims! {
             let request = Request { request_id: None, ..request };
             let p = &world.provision;
             let tried = [
-                refused(proxy_user::add(p, &request, name("x"), name("ann")).await),
+                refused(proxy_user::add(p, &request, name("x"), name("ann"), Networks::ANY).await),
                 refused(pat::add(p, &request, World::wish("ann-ci")).await).map(|_| ()),
                 refused(names::release(p, &request, name("gone")).await),
             ];
@@ -105,12 +106,12 @@ claims! {
     async fn a_person_adds_proxy_users_only_as_their_owner(world: World) {
         household(&world).await;
         let request = world.signed_in("bob", Grade::None, &[Right::AddProxyUsers]).await;
-        proxy_user::add(&world.provision, &request, name("bob-ci"), name("bob")).await.unwrap();
-        let for_ann = refused(proxy_user::add(&world.provision, &request, name("x"), name("ann")).await);
+        proxy_user::add(&world.provision, &request, name("bob-ci"), name("bob"), Networks::ANY).await.unwrap();
+        let for_ann = refused(proxy_user::add(&world.provision, &request, name("x"), name("ann"), Networks::ANY).await);
         assert!(matches!(for_ann, Err(Refusal::NotAllowed(_))), "{for_ann:?}");
         let key = Caller::ApiKey { account: world.id("bob").await, grade: Grade::SuperAdministrator };
         let request = Request { caller: key, ..request };
-        let by_key = refused(proxy_user::add(&world.provision, &request, name("y"), name("bob")).await);
+        let by_key = refused(proxy_user::add(&world.provision, &request, name("y"), name("bob"), Networks::ANY).await);
         assert!(matches!(by_key, Err(Refusal::NotAllowed(_))), "{by_key:?}");
     }
 

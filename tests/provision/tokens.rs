@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use locum::directory::pat::PatRefusal;
-use locum::directory::{AppName, ReasonCode, Restrictions, Token};
+use locum::directory::{AppName, Networks, ReasonCode, Restrictions, Token};
 use locum::provision::pat::{self, Wish};
 use locum::provision::{Refusal, reason};
 
@@ -73,7 +73,7 @@ claims! {
             assert_eq!(refusal.code(), "service_name", "{service:?}");
         }
         let restrictions = |app: &str| Restrictions {
-            networks: vec!["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
+            networks: Networks::from_iter(["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()]),
             apps: vec![AppName::parse(app).unwrap()],
             read_only: true,
         };

@@ -10,7 +10,7 @@ use locum::cluster::{InFlight, Subjects};
 use locum::directory::pepper::Peppers;
 use locum::directory::rights::{Caller, Grade, Right};
 use locum::directory::tombstone::TombstoneKey;
-use locum::directory::{AccountId, AppName, Holding, Permission, PublicId, ReasonCode, RoleName, Username};
+use locum::directory::{AccountId, AppName, Holding, Networks, Permission, PublicId, ReasonCode, RoleName, Username};
 use locum::history::{ActionType, Entry, Value};
 use locum::provision::pat::{Made, Wish};
 use locum::provision::reading::{self, Question, Shown};
@@ -88,7 +88,13 @@ impl World {
     }
 
     pub async fn try_proxy(&self, username: &str, owner: &str) -> Result<(), Refusal> {
-        refused(proxy_user::add(&self.provision, &self.host, name(username), name(owner)).await)
+        refused(proxy_user::add(&self.provision, &self.host, name(username), name(owner), Networks::ANY).await)
+    }
+
+    /// Says where a proxy user may be used from.
+    pub async fn confine(&self, proxy: &str, networks: &[&str]) {
+        let networks = networks.iter().map(|text| text.parse().unwrap()).collect();
+        proxy_user::set_networks(&self.provision, &self.host, name(proxy), networks).await.unwrap();
     }
 
     pub async fn role(&self, role: &str, permissions: &[&str]) {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use locum::directory::owner_cascade::{Change, Household};
 use locum::directory::tombstone::TombstoneKey;
-use locum::directory::{AppName, Holding, Kind, Life, PatState, ReasonCode, RoleName, State};
+use locum::directory::{Account, AppName, Holding, Kind, Life, Networks, PatState, ReasonCode, RoleName, State};
 use locum::store::{AccountFilter, ChangeError, Conflict, KindFilter, Store, StoreError};
 
 use crate::world::*;
@@ -40,6 +40,30 @@ claims! {
         assert_eq!(reader.account_by_username(&name("ann")).await.unwrap(), None, "exactly");
         assert_eq!(reader.account_by_folded(&name("ann")).await.unwrap(), Some(ann.clone()));
         assert_eq!(reader.account_by_username(&name("Ann")).await.unwrap(), Some(ann));
+    }
+
+    /// L10
+    async fn an_account_keeps_the_networks_that_it_is_used_from(backend: Backend) {
+        let store = backend.open().await;
+        let ann = person("ann");
+        let networks = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Networks>();
+        let confined = Account { networks: networks(&["192.0.2.0/24", "2001:db8::/32"]), ..proxy_of(&ann, "ann-ci") };
+        add(&store, &[&ann, &confined]).await;
+        let kept = async |networks: &Networks| {
+            let mut reader = store.read().await.unwrap();
+            let named = reader.look_up(Some("ann-ci"), None).await.unwrap().named.unwrap();
+            assert_eq!(named, reader.account(confined.id).await.unwrap().unwrap());
+            let proxies = AccountFilter { kind: Some(KindFilter::Proxies), ..AccountFilter::default() };
+            assert_eq!(reader.accounts(&proxies).await.unwrap(), std::slice::from_ref(&named));
+            assert_eq!(named.networks, *networks);
+        };
+        kept(&confined.networks).await;
+        for other in [networks(&["10.0.0.0/8"]), Networks::ANY] {
+            confine(&store, confined.id, &other).await.unwrap();
+            kept(&other).await;
+        }
+        let nobody = confine(&store, new_id(), &Networks::ANY).await;
+        assert!(matches!(nobody, Err(ChangeError::Rule(StoreError::Rule { .. }))), "{nobody:?}");
     }
 
     /// P14

@@ -1,5 +1,6 @@
 //! Opening: what is new, what is known, and what is newer than the program.
 
+use locum::directory::Networks;
 use locum::directory::reason::SEEDED;
 use locum::history::ChainHash;
 use locum::store::{Head, OpenError};
@@ -26,13 +27,41 @@ claims! {
         store.close().await;
         backend.tamper("INSERT INTO schema_version VALUES (42, '9.8.7', 0)").await;
         let error = backend.try_open().await.unwrap_err();
-        assert!(matches!(error, OpenError::Newer { found: 42, known: 1, .. }), "{error}");
+        assert!(matches!(error, OpenError::Newer { found: 42, known: 2, .. }), "{error}");
         let shown = error.to_string();
-        for part in ["version 42", "locum 9.8.7", "up to 1", concat!("locum ", env!("CARGO_PKG_VERSION"))] {
+        for part in ["version 42", "locum 9.8.7", "up to 2", concat!("locum ", env!("CARGO_PKG_VERSION"))] {
             assert!(shown.contains(part), "`{part}` is missing: {shown}");
         }
         backend.tamper("DELETE FROM schema_version WHERE version = 42").await;
         assert_eq!(backend.open().await.read().await.unwrap().audit().await.unwrap().sequence, 1, "nothing is lost");
+    }
+
+    /// L10: what the version before wrote is all there, and is used from everywhere as it was.
+    async fn a_database_of_the_version_before_is_brought_forward_with_everything_in_it(backend: Backend) {
+        let store = backend.open().await;
+        let ann = person("ann");
+        let ci = proxy_of(&ann, "ann-ci");
+        add(&store, &[&ann, &ci]).await;
+        let pat = pat_of(ci.id, 1);
+        add_pat(&store, &pat).await.unwrap();
+        let before = store.read().await.unwrap().head().await.unwrap();
+        store.close().await;
+        backend.tamper("ALTER TABLE accounts DROP COLUMN networks").await;
+        backend.tamper("DELETE FROM schema_version WHERE version = 2").await;
+
+        let store = backend.open().await;
+        let mut reader = store.read().await.unwrap();
+        assert_eq!(reader.head().await.unwrap(), before);
+        assert_eq!(reader.account(ann.id).await.unwrap(), Some(ann));
+        let found = reader.look_up(Some("ann-ci"), Some(pat.public_id)).await.unwrap();
+        assert_eq!((found.named, found.pat.map(|kept| kept.pat)), (Some(ci.clone()), Some(pat)));
+        reader.audit().await.unwrap();
+        drop(reader);
+        let networks = Networks::from_iter(["192.0.2.0/24".parse().unwrap()]);
+        confine(&store, ci.id, &networks).await.unwrap();
+        store.close().await;
+        let again = backend.open().await;
+        assert_eq!(again.read().await.unwrap().account(ci.id).await.unwrap().unwrap().networks, networks);
     }
 
     async fn opening_again_changes_nothing(backend: Backend) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use locum::directory::pepper::PepperVersion;
-use locum::directory::{AppName, Pat, PatState, ReasonCode, Restrictions};
+use locum::directory::{AppName, Networks, Pat, PatState, ReasonCode, Restrictions};
 use locum::store::{ChangeError, Conflict, Store, StoreError};
 
 use crate::world::*;
@@ -21,7 +21,7 @@ claims! {
         let bot = proxy_of(&ann, "bot");
         add(&store, &[&ann, &bot]).await;
         let restrictions = Restrictions {
-            networks: vec!["192.0.2.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
+            networks: Networks::from_iter(["192.0.2.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()]),
             apps: vec![AppName::parse("wiki").unwrap(), AppName::parse("ci").unwrap()],
             read_only: true,
         };

@@ -11,8 +11,8 @@ use locum::clock::{FixedClock, Timestamp};
 use locum::directory::owner_cascade::{Change, Household};
 use locum::directory::pepper::{PepperVersion, TokenHash};
 use locum::directory::{
-    Account, AccountId, Actor, Holding, Kind, Life, Pat, PatState, Permission, PublicId, ReasonCode, Restrictions,
-    RoleName, State, Username,
+    Account, AccountId, Actor, Holding, Kind, Life, Networks, Pat, PatState, Permission, PublicId, ReasonCode,
+    Restrictions, RoleName, State, Username,
 };
 use locum::history::{Action, ActionType, Actions};
 use locum::store::{
@@ -174,7 +174,8 @@ pub fn new_id() -> AccountId {
 
 pub fn person(username: &str) -> Account {
     let (id, username) = (new_id(), name(username));
-    Account { id, username, kind: Kind::Person, state: State::Active, life: Life::FIRST, created_at: NOON }
+    let (kind, state, networks) = (Kind::Person, State::Active, Networks::ANY);
+    Account { id, username, kind, state, life: Life::FIRST, networks, created_at: NOON }
 }
 
 pub fn proxy_of(owner: &Account, username: &str) -> Account {
@@ -239,6 +240,12 @@ pub async fn cascade(
         })
     });
     applying.await.unwrap().value
+}
+
+/// Says where an account may be used from.
+pub async fn confine(store: &Store, account: AccountId, networks: &Networks) -> Changed<()> {
+    let networks = networks.clone();
+    write(store, move |writer| Box::pin(async move { writer.set_networks(account, &networks).await })).await
 }
 
 pub fn context() -> ApplyContext {

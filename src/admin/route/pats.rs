@@ -8,7 +8,6 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use ipnet::IpNet;
 use zeroize::Zeroizing;
 
 use super::show;
@@ -57,7 +56,7 @@ pub(in crate::admin) async fn add(
         service: new.service,
         life: new.life_seconds.map(Duration::from_secs),
         restrictions: Restrictions {
-            networks: new.networks.iter().map(|text| network(text)).collect::<Result<_, _>>()?,
+            networks: all_from_text(&new.networks)?,
             apps: all_from_text(&new.apps)?,
             read_only: new.read_only,
         },
@@ -68,13 +67,6 @@ pub(in crate::admin) async fn add(
     Ok(match made.token {
         Some(token) => with_secret(&view, &token),
         None => (StatusCode::OK, Json(view)).into_response(),
-    })
-}
-
-fn network(text: &str) -> Result<IpNet, Problem> {
-    text.parse().map_err(|_| {
-        let shown: String = text.chars().take(64).flat_map(char::escape_debug).collect();
-        Problem::invalid(format!("`{shown}` is not a network: write `ADDRESS/BITS`, such as `10.0.0.0/8`"))
     })
 }
 

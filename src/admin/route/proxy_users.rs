@@ -8,9 +8,9 @@ use utoipa::IntoParams;
 
 use super::show::{page_of_accounts, shown};
 use crate::admin::AdminState;
-use crate::admin::extract::{Asked, Asking, Body, FromText, Named};
+use crate::admin::extract::{Asked, Asking, Body, FromText, Named, all_from_text};
 use crate::admin::problem::Problem;
-use crate::admin::shape::{AccountPage, AccountView, NewProxyUser};
+use crate::admin::shape::{AccountNetworks, AccountPage, AccountView, NewProxyUser};
 use crate::directory::Username;
 use crate::provision::{Wanted, proxy_user};
 
@@ -52,7 +52,8 @@ pub(in crate::admin) async fn add(
 ) -> Result<(StatusCode, Json<AccountView>), Problem> {
     let username = Username::from_text(&new.username)?;
     let owner = Username::from_text(&new.owner)?;
-    proxy_user::add(&state.provision, &request, username.clone(), owner).await?;
+    let networks = all_from_text(&new.networks)?;
+    proxy_user::add(&state.provision, &request, username.clone(), owner, networks).await?;
     Ok((StatusCode::CREATED, shown(&state, &request, &username, Wanted::ProxyUser).await?))
 }
 
@@ -90,6 +91,22 @@ pub(in crate::admin) async fn activate(
 ) -> Result<Json<AccountView>, Problem> {
     let username = Username::from_text(&username)?;
     proxy_user::activate(&state.provision, &request, username.clone()).await?;
+    shown(&state, &request, &username, Wanted::ProxyUser).await
+}
+
+/// Replace the networks that a proxy user may be used from (L10)
+#[utoipa::path(put, path = "/v1/proxy-users/{username}/networks", tag = "proxy users", params(("username" = String, Path)),
+    request_body = AccountNetworks,
+    responses((status = 200, body = AccountView), (status = "4XX", body = Problem)))]
+pub(in crate::admin) async fn set_networks(
+    State(state): State<AdminState>,
+    Asked(request): Asked,
+    Named(username): Named<String>,
+    Body(asked): Body<AccountNetworks>,
+) -> Result<Json<AccountView>, Problem> {
+    let username = Username::from_text(&username)?;
+    let networks = all_from_text(&asked.networks)?;
+    proxy_user::set_networks(&state.provision, &request, username.clone(), networks).await?;
     shown(&state, &request, &username, Wanted::ProxyUser).await
 }
 

@@ -82,6 +82,7 @@ fn account(shown: &Shown) -> AccountView {
         roles,
         apps,
         proxy_users: proxies.iter().map(ToString::to_string).collect(),
+        networks: account.networks.iter().map(ToString::to_string).collect(),
         created_at: account.created_at.to_string(),
     }
 }

@@ -22,6 +22,17 @@ pub struct NewProxyUser {
     pub username: String,
     /// The username of the person that it belongs to.
     pub owner: String,
+    /// Networks that it may be used from, `ADDRESS/BITS`; from everywhere when empty.
+    #[serde(default)]
+    pub networks: Vec<String>,
+}
+
+/// Where a proxy user may be used from.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccountNetworks {
+    /// Networks, `ADDRESS/BITS`; from everywhere when empty.
+    pub networks: Vec<String>,
 }
 
 /// One account in a list.
@@ -65,6 +76,8 @@ pub struct AccountView {
     pub apps: Vec<String>,
     /// The proxy users of a person.
     pub proxy_users: Vec<String>,
+    /// The networks that it may be used from; from everywhere when empty.
+    pub networks: Vec<String>,
     pub created_at: String,
 }
 

@@ -9,7 +9,7 @@ mod catalogue;
 mod pat;
 mod record;
 
-pub use account::{AccountPage, AccountSummary, AccountView, Inactivity, NewPerson, NewProxyUser};
+pub use account::{AccountNetworks, AccountPage, AccountSummary, AccountView, Inactivity, NewPerson, NewProxyUser};
 pub use catalogue::{
     AppList, AppView, CopyRoles, NewReason, NewRole, ReasonList, ReasonView, RoleContents, RoleList, RoleSummary,
     RoleView,

@@ -3,7 +3,7 @@
 use super::super::presented::{Accepts, Fault, Presentation, present};
 use super::*;
 use crate::directory::pepper::{PepperVersion, TokenHash};
-use crate::directory::{Actor, Pat, PatState, ReasonCode, Restrictions, State, Token, TokenKind, Username};
+use crate::directory::{Actor, Networks, Pat, PatState, ReasonCode, Restrictions, State, Token, TokenKind, Username};
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 const PERSON: AccountId = AccountId::from_bytes([1; 16]);
@@ -13,7 +13,8 @@ const REPORTS: AccountId = AccountId::from_bytes([3; 16]);
 fn account(id: AccountId, username: &str) -> Account {
     let kind = if id == PERSON { Kind::Person } else { Kind::Proxy { owner: PERSON } };
     let username = Username::parse(username).unwrap();
-    Account { id, username, kind, state: State::Active, life: Life(3), created_at: Timestamp::from_millis(0) }
+    let (state, life, created_at) = (State::Active, Life(3), Timestamp::from_millis(0));
+    Account { id, username, kind, state, life, networks: Networks::ANY, created_at }
 }
 
 fn inactive(mut account: Account) -> Account {
@@ -120,6 +121,16 @@ fn kept_with(change: impl FnOnce(&mut KeptPat)) -> Option<KeptPat> {
     Some(kept)
 }
 
+fn elsewhere_networks() -> Networks {
+    Networks::from_iter(["198.51.100.0/24".parse().unwrap()])
+}
+
+/// An account that is used from elsewhere only.
+fn away(mut account: Account) -> Account {
+    account.networks = elsewhere_networks();
+    account
+}
+
 fn revoked() -> PatState {
     PatState::Revoked { at: NOW, by: Actor::Locum, reason: ReasonCode::account_inactivated() }
 }
@@ -128,7 +139,7 @@ fn revoked() -> PatState {
 fn rows() -> Vec<Row> {
     use RefusalReason as Reason;
     let right = || basic("billing", token().expose());
-    let elsewhere = |kept: &mut KeptPat| kept.pat.restrictions.networks = vec!["198.51.100.0/24".parse().unwrap()];
+    let elsewhere = |kept: &mut KeptPat| kept.pat.restrictions.networks = elsewhere_networks();
     let mut rows = vec![
         row(
             "nonsense for a proxy user",
@@ -215,6 +226,58 @@ fn rows() -> Vec<Row> {
             false,
             Reason::OutsideNetworks,
         ),
+        row(
+            "from outside of the account's networks",
+            right(),
+            found(billing().map(away), kept_with(|kept| kept.account = away(kept.account.clone()))),
+            true,
+            Reason::OutsideNetworks,
+        )
+        .tells(Told::OutsideNetworks(BILLING)),
+        row(
+            "a token alone, from outside of its account's networks",
+            bearer(),
+            found(None, kept_with(|kept| kept.account = away(kept.account.clone()))),
+            true,
+            Reason::OutsideNetworks,
+        )
+        .tells(Told::OutsideNetworks(BILLING)),
+        row(
+            "a wrong secret from outside of the account's networks",
+            right(),
+            found(billing().map(away), kept_with(|kept| kept.account = away(kept.account.clone()))),
+            false,
+            Reason::OutsideNetworks,
+        ),
+        row(
+            "nonsense from outside of the account's networks",
+            basic("billing", "nonsense"),
+            found(billing().map(away), None),
+            false,
+            Reason::OutsideNetworks,
+        ),
+        row(
+            "an unknown token from outside of the account's networks",
+            right(),
+            found(billing().map(away), None),
+            false,
+            Reason::OutsideNetworks,
+        ),
+        row(
+            "another's right token under the name of one who is used from elsewhere",
+            basic("reports", token().expose()),
+            found(Some(away(account(REPORTS, "reports"))), Some(kept())),
+            true,
+            Reason::OutsideNetworks,
+        ),
+        row(
+            "a right token of one who is used from elsewhere, under another name",
+            basic("reports", token().expose()),
+            found(Some(account(REPORTS, "reports")), kept_with(|kept| kept.account = away(kept.account.clone()))),
+            true,
+            Reason::WrongUsername,
+        )
+        .counted(REPORTS),
         row(
             "inactive",
             right(),

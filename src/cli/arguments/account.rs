@@ -1,6 +1,9 @@
 //! `locum person …` and `locum proxy-user …`.
 
 use clap::{Args, Subcommand};
+use ipnet::IpNet;
+
+use super::network::parse_network;
 
 /// The one account that a command is about.
 #[derive(Debug, Args)]
@@ -45,6 +48,9 @@ pub enum ProxyUserCommand {
         /// The person that it belongs to
         #[arg(long, value_name = "PERSON")]
         owner: String,
+        /// A network that it may be used from; may be given several times [default: all]
+        #[arg(long = "network", value_name = "CIDR", value_parser = parse_network)]
+        networks: Vec<IpNet>,
     },
     /// List proxy users
     List {
@@ -61,6 +67,22 @@ pub enum ProxyUserCommand {
     Inactivate(NameArgument),
     /// Enable a proxy user again; its revoked tokens stay revoked
     Activate(NameArgument),
+    /// Say which networks a proxy user may be used from, in place of those before
+    Networks(NetworksArguments),
     /// Delete a proxy user and its tokens for good; the history stays
     Delete(NameArgument),
+}
+
+#[derive(Debug, Args)]
+pub struct NetworksArguments {
+    #[command(flatten)]
+    pub proxy_user: NameArgument,
+
+    /// A network that it may be used from; may be given several times
+    #[arg(long = "network", value_name = "CIDR", value_parser = parse_network, required_unless_present = "any")]
+    pub networks: Vec<IpNet>,
+
+    /// From everywhere
+    #[arg(long, conflicts_with = "networks")]
+    pub any: bool,
 }

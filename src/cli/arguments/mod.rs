@@ -6,6 +6,7 @@
 
 mod account;
 mod catalogue;
+mod network;
 mod operate;
 mod pat;
 
@@ -13,7 +14,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub use account::{NameArgument, PersonCommand, ProxyUserCommand};
+pub use account::{NameArgument, NetworksArguments, PersonCommand, ProxyUserCommand};
 pub use catalogue::{AppCommand, NameCommand, ReasonCommand, RoleCommand};
 pub use operate::{AuditCommand, CompletionsArguments, ConfigCommand, HistoryArguments, ServeArguments};
 pub use pat::{PatAddArguments, PatCheckArguments, PatCommand};

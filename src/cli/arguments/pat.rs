@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use ipnet::IpNet;
 
+use super::network::parse_network;
+
 #[derive(Debug, Subcommand)]
 pub enum PatCommand {
     /// Make a token for a proxy user; its secret is shown this once
@@ -95,15 +97,6 @@ fn parse_life(text: &str) -> Result<Duration, String> {
     count.checked_mul(seconds).map(Duration::from_secs).ok_or_else(refuse)
 }
 
-/// Reads a network; a bare address is the network of itself alone.
-fn parse_network(text: &str) -> Result<IpNet, String> {
-    text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
-        format!(
-            "`{text}` is not a network: write an address or `ADDRESS/BITS`, such as `10.0.0.0/8` or `2001:db8::/32`"
-        )
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,13 +110,5 @@ mod tests {
         for text in ["", "90", "d", "-1d", "1.5d", "1y", "99999999999999999999d", "18446744073709551615w"] {
             assert!(parse_life(text).is_err(), "{text}");
         }
-    }
-
-    /// T1
-    #[test]
-    fn a_bare_address_is_a_network_of_one() {
-        assert_eq!(parse_network("10.1.2.3").unwrap().to_string(), "10.1.2.3/32");
-        assert_eq!(parse_network("2001:db8::1").unwrap().to_string(), "2001:db8::1/128");
-        assert!(parse_network("10.0.0.0/33").unwrap_err().contains("ADDRESS/BITS"));
     }
 }

@@ -1,9 +1,10 @@
 //! `locum person …` and `locum proxy-user …`: two kinds of one thing, printed alike.
 
+use ipnet::IpNet;
 use serde_json::json;
 
-use crate::admin::shape::{AccountPage, AccountSummary, AccountView, NewPerson, NewProxyUser};
-use crate::cli::arguments::{PersonCommand, ProxyUserCommand};
+use crate::admin::shape::{AccountNetworks, AccountPage, AccountSummary, AccountView, NewPerson, NewProxyUser};
+use crate::cli::arguments::{NetworksArguments, PersonCommand, ProxyUserCommand};
 use crate::cli::client::{Client, path, path_with};
 use crate::cli::exit::Failure;
 use crate::cli::output::{Output, fields, instant, list, maybe, minute, table};
@@ -45,8 +46,8 @@ pub(in crate::cli) async fn proxy_user(
 ) -> Result<(), Failure> {
     const PROXY_USERS: &str = "proxy-users";
     match command {
-        ProxyUserCommand::Add { proxy_user, owner } => {
-            let new = NewProxyUser { username: proxy_user.name, owner };
+        ProxyUserCommand::Add { proxy_user, owner, networks } => {
+            let new = NewProxyUser { username: proxy_user.name, owner, networks: texts(&networks) };
             let added: AccountView = client.post(&path(&[PROXY_USERS]), &new).await?;
             output.answer(&added, |added| {
                 let (name, owner) = (&added.username, maybe(added.owner.as_ref()));
@@ -66,6 +67,11 @@ pub(in crate::cli) async fn proxy_user(
         ProxyUserCommand::Show(name) => show(client, PROXY_USERS, &name.name, output).await,
         ProxyUserCommand::Inactivate(name) => change(client, PROXY_USERS, &name.name, "inactivate", output).await,
         ProxyUserCommand::Activate(name) => change(client, PROXY_USERS, &name.name, "activate", output).await,
+        ProxyUserCommand::Networks(NetworksArguments { proxy_user, networks, any: _ }) => {
+            let asked = AccountNetworks { networks: texts(&networks) };
+            let changed: AccountView = client.put(&path(&[PROXY_USERS, &proxy_user.name, "networks"]), &asked).await?;
+            output.answer(&changed, |changed| format!("`{}` is used from {}", changed.username, from(changed)))
+        }
         ProxyUserCommand::Delete(name) => delete(client, PROXY_USERS, &name.name, output).await,
     }
 }
@@ -102,13 +108,21 @@ pub(super) fn in_words(account: &AccountView) -> String {
     };
     let mut pairs = vec![("username", account.username.clone()), ("kind", account.kind.clone()), ("state", state)];
     match &account.owner {
-        Some(owner) => pairs.push(("owner", owner.clone())),
+        Some(owner) => pairs.extend([("owner", owner.clone()), ("used from", from(account))]),
         None => pairs.push(("proxy users", list(&account.proxy_users))),
     }
     pairs.push(("roles", list(&account.roles)));
     pairs.push(("apps", list(&account.apps)));
     pairs.push(("added", instant(&account.created_at)));
     fields(&pairs)
+}
+
+fn from(account: &AccountView) -> String {
+    if account.networks.is_empty() { "everywhere".to_owned() } else { list(&account.networks) }
+}
+
+fn texts(networks: &[IpNet]) -> Vec<String> {
+    networks.iter().map(ToString::to_string).collect()
 }
 
 async fn change(client: &Client, kind: &str, username: &str, verb: &str, output: Output) -> Result<(), Failure> {

@@ -5,6 +5,7 @@
 //! time, so a change that withdraws access either is seen here or cuts what runs (R2, R3).
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -81,7 +82,7 @@ impl<S: Step<Authenticated>> Service<Admitted> for Authenticating<S> {
             return Either::Left(Either::Right(self.inner.call(authenticated)));
         };
         if let Some(known) = &attempt.known
-            && let Some(who) = self.layer.enter(known)
+            && let Some(who) = self.layer.enter(known, Some(visit.client.address()))
         {
             return Either::Left(Either::Right(self.inner.call(admit(visit, destination, who))));
         }
@@ -102,11 +103,12 @@ fn admit(mut visit: Visit, destination: Destination, who: Identity) -> Authentic
 
 impl Authenticate {
     /// Enters the register, unless something changed for the account since it was proven.
-    fn enter(&self, proven: &Arc<Proven>) -> Option<Identity> {
+    fn enter(&self, proven: &Arc<Proven>, source: Option<IpAddr>) -> Option<Identity> {
         let ticket = Ticket {
             account: proven.account,
             owner: proven.kind.owner(),
             pat: proven.pat,
+            source,
             expires_at: proven.expires_at,
         };
         let guard = self.in_flight.enter(ticket, || proven.stamp.holds())?;
@@ -119,7 +121,7 @@ impl Authenticate {
         for _judgement in 0..MOST_JUDGEMENTS {
             match self.authn.judge(attempt.presented.duplicate(), source, visit.now).await {
                 Verdict::Proven(proven) => {
-                    if let Some(identity) = self.enter(&proven) {
+                    if let Some(identity) = self.enter(&proven, source.address) {
                         return Ok(identity);
                     }
                 }

@@ -1,7 +1,9 @@
 //! Reading accounts.
 
+use ipnet::IpNet;
+
 use crate::clock::Timestamp;
-use crate::directory::{Account, AccountId, Actor, Kind, Life, ReasonCode, State, Username};
+use crate::directory::{Account, AccountId, Actor, Kind, Life, Networks, ReasonCode, State, Username};
 use crate::store::error::StoreError;
 use crate::store::session::Session;
 use crate::store::value::{Row, Value};
@@ -34,30 +36,30 @@ impl Default for AccountFilter {
 
 impl Session {
     pub async fn account(&mut self, id: AccountId) -> Result<Option<Account>, StoreError> {
-        const SQL: &str = "SELECT id, username, owner, life, created_at, inactive_at, inactive_by, inactive_reason \
-            FROM accounts WHERE id = $1";
+        const SQL: &str = "SELECT id, username, owner, life, created_at, inactive_at, inactive_by, inactive_reason, \
+            networks FROM accounts WHERE id = $1";
         self.row(SQL, vec![id.as_bytes().as_slice().into()]).await?.map(|row| account(&row, "")).transpose()
     }
 
     /// The account of exactly this username (P2).
     pub async fn account_by_username(&mut self, username: &Username) -> Result<Option<Account>, StoreError> {
-        const SQL: &str = "SELECT id, username, owner, life, created_at, inactive_at, inactive_by, inactive_reason \
-            FROM accounts WHERE username = $1";
+        const SQL: &str = "SELECT id, username, owner, life, created_at, inactive_at, inactive_by, inactive_reason, \
+            networks FROM accounts WHERE username = $1";
         self.row(SQL, vec![username.as_str().into()]).await?.map(|row| account(&row, "")).transpose()
     }
 
     /// The account of this username or of one that differs from it only in case (P2).
     pub async fn account_by_folded(&mut self, username: &Username) -> Result<Option<Account>, StoreError> {
-        const SQL: &str = "SELECT id, username, owner, life, created_at, inactive_at, inactive_by, inactive_reason \
-            FROM accounts WHERE folded = $1";
+        const SQL: &str = "SELECT id, username, owner, life, created_at, inactive_at, inactive_by, inactive_reason, \
+            networks FROM accounts WHERE folded = $1";
         self.row(SQL, vec![username.folded().into()]).await?.map(|row| account(&row, "")).transpose()
     }
 
     /// A page of accounts, by username, whatever the case.
     pub async fn accounts(&mut self, filter: &AccountFilter) -> Result<Vec<Account>, StoreError> {
         // `~` sorts after every character of a username, so it ends the range of a prefix
-        const SQL: &str = "SELECT id, username, owner, life, created_at, inactive_at, inactive_by, inactive_reason \
-            FROM accounts \
+        const SQL: &str = "SELECT id, username, owner, life, created_at, inactive_at, inactive_by, inactive_reason, \
+            networks FROM accounts \
             WHERE ($1 IS NULL OR person = $1) AND ($2 IS NULL OR owner = $2) \
               AND folded >= $3 AND folded < $4 AND folded > $5 \
             ORDER BY folded LIMIT $6";
@@ -95,6 +97,7 @@ pub(crate) fn account(row: &Row, prefix: &str) -> Result<Account, StoreError> {
         kind: owner.map_or(Kind::Person, |owner| Kind::Proxy { owner }),
         state,
         life: Life(row.unsigned(&column("life"))?),
+        networks: networks(&column("networks"), &row.text(&column("networks"))?)?,
         created_at: Timestamp::from_millis(row.int(&column("created_at"))?),
     })
 }
@@ -105,6 +108,14 @@ pub(crate) fn optional_account(row: &Row, prefix: &str) -> Result<Option<Account
         return Ok(None);
     }
     account(row, prefix).map(Some)
+}
+
+/// Reads what [`Networks`] writes.
+pub(crate) fn networks(column: &str, text: &str) -> Result<Networks, StoreError> {
+    let read = |word: &str| {
+        word.parse::<IpNet>().map_err(|error| StoreError::unreadable(column, format!("`{word}`: {error}")))
+    };
+    text.split_ascii_whitespace().map(read).collect()
 }
 
 pub(crate) fn actor(column: &str, text: &str) -> Result<Actor, StoreError> {

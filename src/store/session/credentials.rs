@@ -5,7 +5,7 @@ use crate::directory::pepper::{PepperVersion, TokenHash};
 use crate::directory::{Account, AccountId, AppName, Pat, PatState, PublicId, Restrictions};
 use crate::store::error::StoreError;
 use crate::store::session::Session;
-use crate::store::session::accounts::{actor, optional_account, reason};
+use crate::store::session::accounts::{actor, networks, optional_account, reason};
 use crate::store::value::Row;
 
 /// A token with what judging it needs.
@@ -35,13 +35,13 @@ impl Session {
         const SQL: &str = "SELECT \
             n.id AS n_id, n.username AS n_username, n.owner AS n_owner, n.life AS n_life, \
             n.created_at AS n_created_at, n.inactive_at AS n_inactive_at, n.inactive_by AS n_inactive_by, \
-            n.inactive_reason AS n_inactive_reason, \
+            n.inactive_reason AS n_inactive_reason, n.networks AS n_networks, \
             a.id AS a_id, a.username AS a_username, a.owner AS a_owner, a.life AS a_life, \
             a.created_at AS a_created_at, a.inactive_at AS a_inactive_at, a.inactive_by AS a_inactive_by, \
-            a.inactive_reason AS a_inactive_reason, \
+            a.inactive_reason AS a_inactive_reason, a.networks AS a_networks, \
             o.id AS o_id, o.username AS o_username, o.owner AS o_owner, o.life AS o_life, \
             o.created_at AS o_created_at, o.inactive_at AS o_inactive_at, o.inactive_by AS o_inactive_by, \
-            o.inactive_reason AS o_inactive_reason, \
+            o.inactive_reason AS o_inactive_reason, o.networks AS o_networks, \
             p.public_id, p.account, p.service, p.hash, p.pepper, p.created_at, p.created_by, p.expires_at, \
             p.pending_until, p.confirmed_at, p.revoked_at, p.revoked_by, p.revoked_reason, \
             p.networks, p.apps, p.read_only, p.last_used_at \
@@ -104,9 +104,7 @@ fn pat(row: &Row) -> Result<Pat, StoreError> {
         created_by: actor("created_by", &row.text("created_by")?)?,
         expires_at: Timestamp::from_millis(row.int("expires_at")?),
         restrictions: Restrictions {
-            networks: words("networks", &row.text("networks")?, |word| {
-                word.parse::<ipnet::IpNet>().map_err(|error| error.to_string())
-            })?,
+            networks: networks("networks", &row.text("networks")?)?,
             apps: words("apps", &row.text("apps")?, |word| AppName::parse(word).map_err(|error| error.to_string()))?,
             read_only: row.flag("read_only")?,
         },

@@ -33,10 +33,10 @@ impl Session {
         const SQL: &str = "SELECT \
             a.id AS a_id, a.username AS a_username, a.owner AS a_owner, a.life AS a_life, \
             a.created_at AS a_created_at, a.inactive_at AS a_inactive_at, a.inactive_by AS a_inactive_by, \
-            a.inactive_reason AS a_inactive_reason, \
+            a.inactive_reason AS a_inactive_reason, a.networks AS a_networks, \
             o.id AS o_id, o.username AS o_username, o.owner AS o_owner, o.life AS o_life, \
             o.created_at AS o_created_at, o.inactive_at AS o_inactive_at, o.inactive_by AS o_inactive_by, \
-            o.inactive_reason AS o_inactive_reason, \
+            o.inactive_reason AS o_inactive_reason, o.networks AS o_networks, \
             g.account AS holder, g.holding, g.role, p.permission \
             FROM accounts a \
             LEFT JOIN accounts o ON o.id = a.owner \
@@ -63,7 +63,7 @@ impl Session {
     /// query, so one consistent picture.
     pub async fn household(&mut self, person: AccountId) -> Result<Option<Household>, StoreError> {
         const SQL: &str = "SELECT a.id, a.username, a.owner, a.life, a.created_at, a.inactive_at, a.inactive_by, \
-            a.inactive_reason, g.holding \
+            a.inactive_reason, a.networks, g.holding \
             FROM accounts a LEFT JOIN grants g ON g.account = a.id \
             WHERE (a.id = $1 AND a.person = 1) OR a.owner = $1 \
             ORDER BY a.person DESC, a.username";

@@ -2,7 +2,7 @@
 
 use crate::clock::Timestamp;
 use crate::directory::owner_cascade::Change;
-use crate::directory::{Account, AccountId, Actor, Holding, PublicId, ReasonCode, State, Username};
+use crate::directory::{Account, AccountId, Actor, Holding, Networks, PublicId, ReasonCode, State, Username};
 use crate::store::error::{Conflict, StoreError};
 use crate::store::value::{Row, int};
 use crate::store::writer::Writer;
@@ -32,8 +32,8 @@ impl Writer {
     /// [`Conflict::UsernameTaken`] and [`Conflict::LookAlike`] (P2).
     pub async fn insert_account(&mut self, account: &Account) -> Result<(), StoreError> {
         const SQL: &str = "INSERT INTO accounts (id, username, folded, person, owner, owner_person, cap, life, \
-            created_at, inactive_at, inactive_by, inactive_reason) \
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+            created_at, inactive_at, inactive_by, inactive_reason, networks) \
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
         if let Some(existing) = self.account_by_folded(&account.username).await? {
             let wanted = account.username.clone();
             return Err(StoreError::Conflict(if existing.username == wanted {
@@ -62,8 +62,22 @@ impl Writer {
             inactive_at.into(),
             inactive_by.into(),
             inactive_reason.into(),
+            account.networks.to_string().into(),
         ];
         self.execute(SQL, values).await.map(|_| ())
+    }
+
+    /// Writes which networks an account may be used from (L10).
+    ///
+    /// # Errors
+    /// [`StoreError::Rule`] when there is no such account.
+    pub async fn set_networks(&mut self, account: AccountId, networks: &Networks) -> Result<(), StoreError> {
+        const SQL: &str = "UPDATE accounts SET networks = $2 WHERE id = $1";
+        let values = vec![account.as_bytes().as_slice().into(), networks.to_string().into()];
+        if self.execute(SQL, values).await? == 0 {
+            return Err(StoreError::Rule { why: format!("the account `{account}` does not exist") });
+        }
+        Ok(())
     }
 
     /// Carries out what a rule of owners decided, in its order.

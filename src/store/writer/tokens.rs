@@ -21,7 +21,6 @@ impl Writer {
             return Err(Conflict::PublicIdTaken(pat.public_id).into());
         }
         let [pending_until, confirmed_at, revoked_at, revoked_by, revoked_reason] = state_values(&pat.state);
-        let networks = pat.restrictions.networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
         let apps = pat.restrictions.apps.iter().map(AppName::as_str).collect::<Vec<_>>().join(" ");
         let values = vec![
             pat.public_id.as_str().into(),
@@ -37,7 +36,7 @@ impl Writer {
             revoked_at,
             revoked_by,
             revoked_reason,
-            networks.into(),
+            pat.restrictions.networks.to_string().into(),
             apps.into(),
             i64::from(pat.restrictions.read_only).into(),
             pat.last_used_at.map(Timestamp::as_millis).into(),
