@@ -24,7 +24,7 @@ use locum::authz::{InForce, Resolution};
 use locum::directory::AppName;
 use locum::gateway::head_guard::{Limits, Scanner};
 use locum::gateway::{AppSettings, Identity, Plan, Preset, Settings, Timeouts};
-use locum::policy::{AppRoutes, PathPrefix, Pattern, RouteSettings, Rule};
+use locum::policy::{AppRoutes, PathPrefix, PathReading, Pattern, RouteSettings, Rule};
 
 const REQUEST_ID: &str = "00000000000000000000002a";
 
@@ -79,6 +79,7 @@ fn plan() -> Plan {
         name: AppName::parse("app").expect("letters"),
         hosts: Vec::new(),
         path_prefix: PathPrefix::parse("/").expect("the widest prefix"),
+        path_reading: PathReading::Exact,
         routes: vec![RouteSettings { path: Pattern::parse("/*").expect("a pattern"), rule: Rule::default() }],
     };
     let app = AppSettings {

@@ -12,8 +12,8 @@ use http::Method;
 use locum::directory::{AppName, Holding, Permission, Restrictions, RoleName, RoleSet};
 use locum::policy::host::PresentedHost;
 use locum::policy::{
-    AppRoutes, Denial, HostName, PathPrefix, Pattern, Permit, Principal, Readings, Route, RouteSettings, RouteTable,
-    Rule, decide,
+    AppRoutes, Denial, HostName, PathPrefix, PathReading, Pattern, Permit, Principal, Readings, Route, RouteSettings,
+    RouteTable, Rule, decide,
 };
 
 const APPS: usize = 20;
@@ -41,6 +41,7 @@ fn table() -> RouteTable {
             name: AppName::parse(&format!("app{app}")).expect("letters and digits"),
             hosts: vec![HostName::parse(&format!("app{app}.example.org")).expect("a host")],
             path_prefix: PathPrefix::parse("/").expect("the widest prefix"),
+            path_reading: PathReading::Exact,
             routes: (0..ROUTES).map(route).collect(),
         })
         .collect();
@@ -50,6 +51,7 @@ fn table() -> RouteTable {
 /// A route for one of three roles, and for a permission that all of them contain.
 fn route(number: usize) -> RouteSettings {
     let rule = Rule {
+        forwards_encoded_slash: true,
         roles_any: ["auditor", "manager", "clerk"].map(role).to_vec(),
         permissions_all: vec![permission("general:read")],
         ..Rule::default()

@@ -234,6 +234,8 @@ pub(crate) struct AppTable {
     /// It answers to paths from here on; `/wiki` means `/wiki` and everything below it. Of apps that name the host equally
     /// closely, the longest prefix is asked first. The path reaches the app as it came.
     pub(crate) path_prefix: String,
+    /// How the app reads the names in a path.
+    pub(crate) path_reading: PathReading,
     /// Where the app itself runs: `http://HOST:PORT`, one or several that are equal.
     pub(crate) upstreams: Vec<String>,
     /// In which headers the app learns who is asking.
@@ -258,6 +260,17 @@ pub(crate) struct AppTable {
     /// Who may do what. The most specific path that matches decides, whatever the order; a request that
     /// no route matches is refused, so an app needs at least one.
     pub(crate) routes: Vec<RouteTable>,
+}
+
+/// How an app reads the names in a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum PathReading {
+    /// Letter by letter.
+    Exact,
+    /// As Windows reads names of files (IIS): routes are compared without case, and a name that Windows reads as
+    /// another one (a dot or space at its end, a colon, `~1`) is refused.
+    Windows,
 }
 
 /// A set of header names that an app already understands.
@@ -328,6 +341,23 @@ pub(crate) struct RouteTable {
     /// The account must hold all of these permissions.
     #[serde(default)]
     pub(crate) permissions_all: Vec<String>,
+    /// What becomes of a path with an encoded slash (`%2F`). Many apps read it as a slash, some (GitLab, npm) as a part
+    /// of a name. Whatever is said here, a path of which two readings would meet different routes is refused.
+    #[serde(default = "refuse")]
+    pub(crate) encoded_slash: Slashes,
+    /// What becomes of a path with a doubled slash (`//`).
+    #[serde(default = "forward")]
+    pub(crate) doubled_slash: Slashes,
+}
+
+/// What becomes of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Slashes {
+    /// The request is refused with 400.
+    Refuse,
+    /// The path reaches the app as it came.
+    Forward,
 }
 
 /// How a caller may prove who it is.
@@ -344,6 +374,14 @@ pub(crate) enum AcceptedScheme {
 
 fn every_scheme() -> Vec<AcceptedScheme> {
     vec![AcceptedScheme::Basic, AcceptedScheme::Bearer]
+}
+
+const fn refuse() -> Slashes {
+    Slashes::Refuse
+}
+
+const fn forward() -> Slashes {
+    Slashes::Forward
 }
 
 fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SecretString>, D::Error> {
@@ -410,6 +448,7 @@ impl Default for AppTable {
         Self {
             hosts: Vec::new(),
             path_prefix: "/".to_owned(),
+            path_reading: PathReading::Exact,
             upstreams: vec!["http://127.0.0.1:3000".to_owned()],
             headers: HeaderPreset::Locum,
             identity: Identity::Account,

@@ -7,6 +7,7 @@
 pub mod decide;
 pub mod host;
 pub mod path;
+pub mod path_reading;
 pub mod pattern;
 pub mod route_table;
 pub mod rule;
@@ -14,6 +15,7 @@ pub mod rule;
 pub use decide::{Denial, Permit, Principal, decide};
 pub use host::HostName;
 pub use path::{PathRefusal, Readings};
+pub use path_reading::PathReading;
 pub use pattern::{PathPrefix, Pattern};
 pub use route_table::{AppRoutes, Miss, Route, RouteSettings, RouteTable, TableProblem};
 pub use rule::{Accept, Rule};

@@ -7,6 +7,8 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+use super::PathReading;
+
 const LONGEST: usize = 1024;
 
 /// A pattern of paths, such as `/`, `/admin/*` or `/reports/{year}/summary`.
@@ -82,6 +84,15 @@ impl Pattern {
             }
         }
         self.rest || path.next().is_none()
+    }
+
+    /// The pattern as an app compares it that reads paths so.
+    pub(crate) fn read_as(&self, reading: PathReading) -> Self {
+        let segments = self.segments.iter().map(|segment| match segment {
+            Segment::Literal(literal) => Segment::Literal(reading.fold(literal).into()),
+            Segment::One => Segment::One,
+        });
+        Self { text: self.text.clone(), segments: segments.collect(), rest: self.rest }
     }
 
     /// Whether both match exactly the same paths.
@@ -198,6 +209,11 @@ impl PathPrefix {
     /// How many segments it has: of two prefixes of one path, the one with more is the longer.
     pub fn length(&self) -> usize {
         self.0.len()
+    }
+
+    /// The prefix as an app compares it that reads paths so.
+    pub(crate) fn read_as(&self, reading: PathReading) -> Self {
+        Self(self.0.iter().map(|literal| reading.fold(literal).into()).collect())
     }
 
     pub(crate) fn has<'p>(&self, mut path: impl Iterator<Item = &'p str>) -> bool {

@@ -13,7 +13,7 @@ use http::Method;
 
 use super::host::PresentedHost;
 use super::pattern::segments_of;
-use super::{Accept, HostName, PathPrefix, Pattern, Readings, Rule};
+use super::{Accept, HostName, PathPrefix, PathReading, Pattern, Readings, Rule};
 use crate::directory::AppName;
 
 /// One app's part of the table.
@@ -23,6 +23,7 @@ pub struct AppRoutes {
     /// Where it answers; none for every host that no other app has.
     pub hosts: Vec<HostName>,
     pub path_prefix: PathPrefix,
+    pub path_reading: PathReading,
     pub routes: Vec<RouteSettings>,
 }
 
@@ -107,6 +108,8 @@ pub struct RouteTable {
 
 #[derive(Debug)]
 struct Entry {
+    reading: PathReading,
+    /// The prefix and the paths of the routes, as the app reads them.
     prefix: PathPrefix,
     /// Routes of one shape stand together; the most specific shape first.
     shapes: Vec<Vec<Arc<Route>>>,
@@ -169,10 +172,15 @@ impl RouteTable {
         let candidates = host.with_lower_case(|host| self.candidates(host));
         let mut readings = path.iter().map(|path| self.choose(candidates, path));
         let chosen = readings.next().flatten();
-        if readings.any(|other| other.map(<[_]>::as_ptr) != chosen.map(<[_]>::as_ptr)) {
+        let place = |chosen: Option<(&Entry, &[Arc<Route>])>| chosen.map(|(_, shape)| shape.as_ptr());
+        if readings.any(|other| place(other) != place(chosen)) {
             return Err(Miss::Ambiguous);
         }
-        let shape = chosen.ok_or(Miss::NoRoute)?;
+        let (app, shape) = chosen.ok_or(Miss::NoRoute)?;
+        let hides = |path| segments_of(path).any(|part| app.reading.hides(part));
+        if app.reading != PathReading::Exact && path.iter().any(hides) {
+            return Err(Miss::Ambiguous);
+        }
         let named = shape.iter().find(|route| !route.rule.methods.is_empty() && route.rule.is_for(method));
         named.or_else(|| shape.iter().find(|route| route.rule.is_for(method))).ok_or_else(|| {
             let allowed = shape.iter().flat_map(|route| route.rule.methods.iter().cloned()).collect();
@@ -187,24 +195,36 @@ impl RouteTable {
         exact.or_else(below).unwrap_or(&self.elsewhere)
     }
 
-    /// The routes of the most specific shape for one reading of a path.
-    fn choose(&self, candidates: &[usize], path: &str) -> Option<&[Arc<Route>]> {
-        let app = candidates.iter().map(|at| &self.apps[*at]).find(|app| app.prefix.has(segments_of(path)))?;
-        let shape = app.shapes.iter().find(|shape| shape[0].path.matches(segments_of(path)))?;
-        Some(shape)
+    /// The app, and its routes of the most specific shape, for one reading of a path.
+    fn choose(&self, candidates: &[usize], path: &str) -> Option<(&Entry, &[Arc<Route>])> {
+        let app = candidates.iter().map(|at| &self.apps[*at]).find(|app| app.has(path))?;
+        Some((app, app.most_specific(path)?))
     }
 }
 
 impl Entry {
     fn new(app_index: usize, app: &AppRoutes) -> Self {
-        let mut routes: Vec<_> = app.routes.iter().collect();
-        routes.sort_by(|a, b| a.path.by_specificity(&b.path));
-        let route = |settings: &&RouteSettings| {
-            let RouteSettings { path, rule } = (*settings).clone();
-            Arc::new(Route { app_index, app: app.name.clone(), path, rule })
+        let reading = app.path_reading;
+        let route = |settings: &RouteSettings| {
+            let path = settings.path.read_as(reading);
+            Arc::new(Route { app_index, app: app.name.clone(), path, rule: settings.rule.clone() })
         };
-        let shapes = routes.chunk_by(|a, b| a.path.has_shape_of(&b.path));
-        Self { prefix: app.path_prefix.clone(), shapes: shapes.map(|of| of.iter().map(route).collect()).collect() }
+        let mut routes: Vec<_> = app.routes.iter().map(route).collect();
+        routes.sort_by(|a, b| a.path.by_specificity(&b.path));
+        let shapes = routes.chunk_by(|a, b| a.path.has_shape_of(&b.path)).map(<[_]>::to_vec).collect();
+        Self { reading, prefix: app.path_prefix.read_as(reading), shapes }
+    }
+
+    /// Whether a path is the app's.
+    fn has(&self, path: &str) -> bool {
+        self.prefix.has(segments_of(&self.reading.fold(path)))
+    }
+
+    /// The routes of the most specific shape for a path of the app's.
+    fn most_specific(&self, path: &str) -> Option<&[Arc<Route>]> {
+        let path = self.reading.fold(path);
+        let shape = self.shapes.iter().find(|shape| shape[0].path.matches(segments_of(&path)))?;
+        Some(shape)
     }
 }
 
@@ -241,7 +261,9 @@ fn above(host: &str) -> Option<&str> {
 
 /// Where both apps answer, if they answer at one place.
 fn shared_place(a: &AppRoutes, b: &AppRoutes) -> Option<String> {
-    if a.path_prefix != b.path_prefix {
+    // Read as the less exact of the two reads it: there they would meet.
+    let reading = if a.path_reading == PathReading::Exact { b.path_reading } else { a.path_reading };
+    if a.path_prefix.read_as(reading) != b.path_prefix.read_as(reading) {
         return None;
     }
     if a.hosts.is_empty() && b.hosts.is_empty() {
@@ -254,13 +276,13 @@ fn shared_place(a: &AppRoutes, b: &AppRoutes) -> Option<String> {
 fn faults_of(app: &AppRoutes, number: usize, route: &RouteSettings) -> Vec<TableFault> {
     let mut faults = Vec::new();
     let rule = &route.rule;
-    if !route.path.can_match_under(&app.path_prefix) {
+    if !route.path.read_as(app.path_reading).can_match_under(&app.path_prefix.read_as(app.path_reading)) {
         faults.push(TableFault::OutsidePrefix(app.path_prefix.to_string()));
     }
     let same = |earlier: &&RouteSettings| {
         let methods = &earlier.rule.methods;
         let meets = (methods.is_empty() && rule.methods.is_empty()) || methods.iter().any(|m| rule.methods.contains(m));
-        meets && earlier.path.has_shape_of(&route.path)
+        meets && earlier.path.read_as(app.path_reading).has_shape_of(&route.path.read_as(app.path_reading))
     };
     if app.routes[..number].iter().any(|earlier| same(&earlier)) {
         faults.push(TableFault::SameRoute);

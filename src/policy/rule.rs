@@ -2,6 +2,7 @@
 
 use http::{HeaderName, Method};
 
+use super::PathRefusal;
 use crate::directory::{Permission, RoleName};
 
 /// Which schemes of credentials a route reads (G2). What no accepted scheme claims belongs to the app.
@@ -49,6 +50,10 @@ pub struct Rule {
     pub permissions_any: Vec<Permission>,
     /// Every one of these.
     pub permissions_all: Vec<Permission>,
+    /// A path with `%2F` goes on as it is. Else it is refused, because many apps read a slash there.
+    pub forwards_encoded_slash: bool,
+    /// A path with `//` is refused. Else it goes on as it is.
+    pub refuses_doubled_slash: bool,
 }
 
 impl Rule {
@@ -63,6 +68,21 @@ impl Rule {
         usual && !method.as_str().bytes().any(|b| b.is_ascii_lowercase())
     }
 
+    /// Whether a path, as it came over the wire, may go on.
+    ///
+    /// # Errors
+    /// When the rule does not forward paths of this kind.
+    pub fn takes(&self, path: &str) -> Result<(), PathRefusal> {
+        let encoded = |path: &str| path.split('%').skip(1).any(|part| part.starts_with("2F") || part.starts_with("2f"));
+        if !self.forwards_encoded_slash && encoded(path) {
+            return Err(PathRefusal::EncodedSlash);
+        }
+        if self.refuses_doubled_slash && path.contains("//") {
+            return Err(PathRefusal::DoubledSlash);
+        }
+        Ok(())
+    }
+
     /// Whether it asks for any role or permission.
     pub fn asks_for_roles(&self) -> bool {
         let roles = self.roles_any.len() + self.roles_all.len();
@@ -73,6 +93,23 @@ impl Rule {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// G5, PA-011
+    #[test]
+    fn slashes_in_disguise_have_to_be_asked_for() {
+        let plain = Rule::default();
+        let open = Rule { forwards_encoded_slash: true, refuses_doubled_slash: true, ..Rule::default() };
+        for (path, by_default, turned_round) in [
+            ("/a/b", None, None),
+            ("/a%2Fb", Some(PathRefusal::EncodedSlash), None),
+            ("/a/%2f", Some(PathRefusal::EncodedSlash), None),
+            ("/a%252Fb", None, None),
+            ("/a//b", None, Some(PathRefusal::DoubledSlash)),
+        ] {
+            assert_eq!(plain.takes(path).err(), by_default, "{path}");
+            assert_eq!(open.takes(path).err(), turned_round, "{path}");
+        }
+    }
 
     /// H1-049
     #[test]

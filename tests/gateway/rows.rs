@@ -146,7 +146,7 @@ fn malformed_heads_are_refused() {
     ]);
 }
 
-/// PA-001 to PA-075: one reading of the path, or none.
+/// G5, PA-001 to PA-075: one reading of the path, or none.
 #[test]
 fn ambiguous_paths_are_refused() {
     run(&[
@@ -166,6 +166,19 @@ fn ambiguous_paths_are_refused() {
         ("PA-028", "GET /admin%2e/x HTTP/1.1\r\nHost: app.test\r\n{V}\r\n", Refuse(&[403, 404])),
         ("PA-027", "GET /ADMIN/x HTTP/1.1\r\nHost: app.test\r\n{V}\r\n", Refuse(&[403, 404])),
         ("PA-031", "GET //admin/x HTTP/1.1\r\nHost: app.test\r\n{V}\r\n", BAD),
+        ("PA-011", "GET /app/group%2Fproject HTTP/1.1\r\nHost: app.test\r\n{V}\r\n", BAD),
+        ("PA-011", "GET /enc/group%2f..%2fadmin HTTP/1.1\r\nHost: app.test\r\n{V}\r\n", BAD),
+        ("doubled slash", "GET /enc/a//b HTTP/1.1\r\nHost: app.test\r\n{V}\r\n", BAD),
+        ("PA-027", "GET /ADMIN/x HTTP/1.1\r\nHost: windows.test\r\n{V}\r\n", Refuse(&[403])),
+        ("PA-027", "GET /%41dmin/x HTTP/1.1\r\nHost: windows.test\r\n{V}\r\n", Refuse(&[403])),
+        ("PA-028", "GET /admin%20/x HTTP/1.1\r\nHost: windows.test\r\n{V}\r\n", BAD),
+        ("PA-028", "GET /admin./x HTTP/1.1\r\nHost: windows.test\r\n{V}\r\n", BAD),
+        ("PA-028", "GET /admin%2e/x HTTP/1.1\r\nHost: windows.test\r\n{V}\r\n", BAD),
+        ("PA-013", "GET /app/a|b HTTP/1.1\r\nHost: app.test\r\n{V}\r\n", BAD),
+        ("PA-013", "GET /app/{a} HTTP/1.1\r\nHost: app.test\r\n{V}\r\n", BAD),
+        ("PA-013", "GET /app/<a> HTTP/1.1\r\nHost: app.test\r\n{V}\r\n", BAD),
+        ("PA-013", "GET /app/a\"b HTTP/1.1\r\nHost: app.test\r\n{V}\r\n", BAD),
+        ("PA-051", "GET /pub/..%23/bar HTTP/1.1\r\nHost: app.test\r\n{V}\r\n", BAD),
         ("PA-032", "GET ///evil.com/ HTTP/1.1\r\nHost: app.test\r\n{V}\r\n", Refuse(&[400, 404])),
         ("PA-033", "GET /pub//../admin HTTP/1.1\r\nHost: app.test\r\n{V}\r\n", BAD),
         ("PA-040", "GET /admin;a=b/x HTTP/1.1\r\nHost: app.test\r\n{V}\r\n", BAD),
@@ -180,13 +193,15 @@ fn ambiguous_paths_are_refused() {
     ]);
 }
 
-/// PA-008 to PA-063: what only looks dangerous arrives as it was written.
+/// G5, PA-008 to PA-063: what only looks dangerous arrives as it was written.
 #[test]
 fn unusual_paths_arrive_byte_for_byte() {
     run(&[
         ("PA-008", "GET /app/... HTTP/1.1\r\nHost: app.test\r\n{V}\r\n", Forward("/app/...")),
         ("PA-008", "GET /app/..a HTTP/1.1\r\nHost: app.test\r\n{V}\r\n", Forward("/app/..a")),
         ("PA-011", "GET /enc/group%2Fproject HTTP/1.1\r\nHost: app.test\r\n{V}\r\n", Forward("/enc/group%2Fproject")),
+        ("doubled slash", "GET /app/a//b HTTP/1.1\r\nHost: app.test\r\n{V}\r\n", Forward("/app/a//b")),
+        ("PA-027", "GET /ADMIN/x HTTP/1.1\r\nHost: windows.test\r\n{A}\r\n", Forward("/ADMIN/x")),
         ("PA-016", "GET /app/a%23b HTTP/1.1\r\nHost: app.test\r\n{V}\r\n", Forward("/app/a%23b")),
         ("PA-021", "GET /app/%C3%A9 HTTP/1.1\r\nHost: app.test\r\n{V}\r\n", Forward("/app/%C3%A9")),
         ("PA-025", "GET /app/%61 HTTP/1.1\r\nHost: app.test\r\n{V}\r\n", Forward("/app/%61")),

@@ -21,7 +21,7 @@ use locum::directory::{AppName, Holding, Networks, PublicId, ReasonCode, Restric
 use locum::gateway::{
     AppSettings, Field, Gateway, HeaderLine, HopSettings, Identity, Parts, Piece, Preset, Settings, Timeouts,
 };
-use locum::policy::{Accept, AppRoutes, HostName, PathPrefix, Pattern, RouteSettings, Rule};
+use locum::policy::{Accept, AppRoutes, HostName, PathPrefix, PathReading, Pattern, RouteSettings, Rule};
 use locum::provision::{self, Provision};
 use locum::server::data_plane::{DataPlane, Limits};
 use locum::server::entrance::Entrance;
@@ -112,6 +112,7 @@ fn app(name: &str, hosts: &[&str], plan: &Plan, routes: Vec<RouteSettings>) -> A
             name: AppName::parse(name).unwrap(),
             hosts: hosts.iter().map(|host| HostName::parse(host).unwrap()).collect(),
             path_prefix: PathPrefix::parse("/").unwrap(),
+            path_reading: PathReading::Exact,
             routes,
         },
         upstreams: plan.upstreams.iter().map(ToString::to_string).collect(),
@@ -132,7 +133,7 @@ fn apps(plan: &Plan) -> Vec<AppSettings> {
         route("/pub/*", public),
         route("/app/*", needs(&["user"])),
         route("/admin/*", needs(&["admin"])),
-        route("/enc/*", needs(&["user"])),
+        route("/enc/*", Rule { forwards_encoded_slash: true, refuses_doubled_slash: true, ..needs(&["user"]) }),
         route("/basic/*", Rule { accept: Accept { basic: true, ..Accept::NOTHING }, ..needs(&["user"]) }),
         route("/bearer/*", Rule { accept: Accept { bearer: true, ..Accept::NOTHING }, ..needs(&["user"]) }),
         route("/own/*", Rule { accept: OWN, ..needs(&["user"]) }),
@@ -149,7 +150,10 @@ fn apps(plan: &Plan) -> Vec<AppSettings> {
     owned.identity = Identity::Owner;
     let mut secret = app("secret", &["*.secret.test", "[::1]"], plan, vec![route("/*", Rule::default())]);
     secret.headers = Preset::None;
-    vec![app("app", &["app.test"], plan, main), proxied, owned, secret]
+    let files = vec![route("/*", needs(&["user"])), route("/Admin/*", needs(&["admin"]))];
+    let mut windows = app("windows", &["windows.test"], plan, files);
+    windows.routing.path_reading = PathReading::Windows;
+    vec![app("app", &["app.test"], plan, main), proxied, owned, secret, windows]
 }
 
 impl World {

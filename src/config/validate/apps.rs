@@ -8,14 +8,14 @@ use http::HeaderName;
 use super::header_names::{folded, set_headers};
 use super::{Findings, routes};
 use crate::config::Purpose;
-use crate::config::file::{AppTable, HeaderPreset, Identity};
+use crate::config::file::{AppTable, HeaderPreset, Identity, PathReading};
 use crate::config::problems::Problem;
 use crate::config::settings::AppSettings;
 use crate::config::tree::At;
 use crate::config::upstream::Upstream;
 use crate::directory::AppName;
 use crate::gateway::{self, Preset, Timeouts};
-use crate::policy::{AppRoutes, HostName, PathPrefix, RouteTable};
+use crate::policy::{self, AppRoutes, HostName, PathPrefix, RouteTable};
 
 pub(super) fn apps(
     tables: &BTreeMap<String, AppTable>,
@@ -57,7 +57,16 @@ fn app(
     let idle_timeout = findings.duration(&at.key("idle_timeout"), &table.idle_timeout);
     let routes = routes::routes(&table.routes, name.as_ref(), at, findings);
     Some(AppSettings {
-        routing: AppRoutes { name: name?, hosts: hosts?, path_prefix: path_prefix?, routes: routes? },
+        routing: AppRoutes {
+            name: name?,
+            hosts: hosts?,
+            path_prefix: path_prefix?,
+            path_reading: match table.path_reading {
+                PathReading::Exact => policy::PathReading::Exact,
+                PathReading::Windows => policy::PathReading::Windows,
+            },
+            routes: routes?,
+        },
         upstreams: upstreams?,
         headers: preset(table.headers),
         set_headers: set_headers?,

@@ -5,7 +5,7 @@ use http::Method;
 use super::Findings;
 use super::header_names::username_header;
 use crate::config::conform::quoted;
-use crate::config::file::{AcceptedScheme, RouteTable};
+use crate::config::file::{AcceptedScheme, RouteTable, Slashes};
 use crate::config::problems::Problem;
 use crate::config::tree::At;
 use crate::directory::{AppName, Permission, RoleName};
@@ -56,6 +56,8 @@ fn route(table: &RouteTable, name: Option<&AppName>, at: &At<'_>, findings: &mut
         roles_all: roles_all?,
         permissions_any: permissions_any?,
         permissions_all: permissions_all?,
+        forwards_encoded_slash: table.encoded_slash == Slashes::Forward,
+        refuses_doubled_slash: table.doubled_slash == Slashes::Refuse,
     };
     consistent.then_some(RouteSettings { path: path?, rule })
 }

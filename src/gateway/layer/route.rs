@@ -14,7 +14,7 @@ use crate::gateway::plan::Plan;
 use crate::gateway::refusal::Refusal;
 use crate::gateway::visit::{Answered, Visit};
 use crate::policy::host::PresentedHost;
-use crate::policy::{Miss, Readings, Route as Found};
+use crate::policy::{Miss, PathRefusal, Readings, Route as Found};
 
 /// Host, path and method to app and rule.
 #[derive(Debug, Clone)]
@@ -81,10 +81,16 @@ impl<S: Step<Routed>> Service<Sanitised> for Routing<S> {
 
 fn find(plan: &Plan, visit: &Visit, host: &HeaderValue) -> Result<Arc<Found>, Refusal> {
     let host = host.to_str().ok().and_then(|host| PresentedHost::parse(host).ok()).ok_or(Refusal::Malformed("host"))?;
-    let readings = Readings::of(visit.request.uri().path()).map_err(|refusal| Refusal::Malformed(refusal.slug()))?;
-    plan.table.find(&host, &readings, visit.request.method()).cloned().map_err(|miss| match miss {
+    let path = visit.request.uri().path();
+    let refused = |refusal: PathRefusal| Refusal::Malformed(refusal.slug());
+    let readings = Readings::of(path).map_err(refused)?;
+    let route = plan.table.find(&host, &readings, visit.request.method()).map_err(|miss| match miss {
         Miss::NoRoute => Refusal::NoRoute,
         Miss::Method { allowed } => Refusal::Method { allowed },
         Miss::Ambiguous => Refusal::Malformed("path_ambiguous"),
-    })
+    })?;
+    if matches!(readings, Readings::Several(_)) {
+        route.rule.takes(path).map_err(refused)?;
+    }
+    Ok(Arc::clone(route))
 }

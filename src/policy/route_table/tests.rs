@@ -11,6 +11,7 @@ fn app(name: &str, hosts: &[&str], prefix: &str, routes: &[&str]) -> AppRoutes {
         name: AppName::parse(name).unwrap(),
         hosts: hosts.iter().map(|host| HostName::parse(host).unwrap()).collect(),
         path_prefix: PathPrefix::parse(prefix).unwrap(),
+        path_reading: PathReading::Exact,
         routes: routes.iter().map(|route| settings(route)).collect(),
     }
 }
@@ -37,6 +38,30 @@ fn table(apps: &[AppRoutes]) -> RouteTable {
 
 fn pair(app: &str, path: &str) -> (String, String) {
     (app.to_owned(), path.to_owned())
+}
+
+/// G5, PA-027, PA-028: for an app that reads paths as Windows does, a rule holds however its path is written.
+#[test]
+fn a_rule_holds_for_every_spelling_that_windows_reads_alike() {
+    let mut files = app("files", &["a.test"], "/Share", &["/share/*", "/Share/Admin/*"]);
+    files.path_reading = PathReading::Windows;
+    let table = table(&[files.clone(), app("rest", &["a.test"], "/", &["/*"])]);
+    for path in ["/Share/Admin/x", "/share/admin/x", "/SHARE/ADMIN/X", "/share/%41dmin/x"] {
+        assert_eq!(find(&table, "GET", &format!("a.test{path}")), Ok(pair("files", "/Share/Admin/*")), "{path}");
+    }
+    for path in ["/share/admin./x", "/share/admin%20/x", "/share/admin%2e/x", "/share/admin::$DATA", "/share/ADMIN~1/x"]
+    {
+        assert_eq!(find(&table, "GET", &format!("a.test{path}")), Err(Miss::Ambiguous), "{path}");
+    }
+    assert_eq!(find(&table, "GET", "a.test/other./x"), Ok(pair("rest", "/*")));
+
+    files.routes.push(settings("/SHARE/*"));
+    let faults: Vec<_> = RouteTable::problems(&[files.clone(), app("other", &["a.test"], "/share", &["/share"])])
+        .into_iter()
+        .map(|problem| problem.what)
+        .collect();
+    assert!(faults.contains(&TableFault::SameRoute), "{faults:?}");
+    assert!(faults.iter().any(|fault| matches!(fault, TableFault::SamePlace { .. })), "{faults:?}");
 }
 
 /// G4
