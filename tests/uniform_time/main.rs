@@ -19,6 +19,8 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use rand::seq::SliceRandom as _;
+
 use crate::locum::{Locum, basic, configuration};
 use crate::redis::Redis;
 use crate::upstream::Upstream;
@@ -130,9 +132,12 @@ fn measure(extra: &str) -> Vec<Class> {
             let (status, _) = ask(&mut stream, &ann.basic(), &mut buffer);
             assert_eq!(status, 200, "a success in between keeps the account from being shut");
         }
-        let length = classes.len();
-        for offset in 0..length {
-            let class = &mut classes[(round + offset) % length];
+        // In an order of its own each round: what one refusal leaves to be done must not always be done during
+        // the same next one.
+        let mut order: Vec<usize> = (0..classes.len()).collect();
+        order.shuffle(&mut rand::rng());
+        for at in order {
+            let class = &mut classes[at];
             let (status, took) = ask(&mut stream, &class.line, &mut buffer);
             assert_eq!(status, 401, "{}", class.name);
             if round >= 20 {
