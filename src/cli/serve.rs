@@ -37,9 +37,9 @@ pub(super) fn serve(global: &Global, arguments: &ServeArguments) -> Result<(), F
     if let Some(listen) = arguments.listen {
         settings.server.listen = listen;
     }
-    log::install(&settings.log).map_err(Failure::failed)?;
+    let log = log::install(&settings.log).map_err(Failure::failed)?;
     start_failpoints();
-    run(Serve { settings, dev }).map_err(Failure::failed)
+    run(Serve { settings, dev, log }).map_err(Failure::failed)
 }
 
 /// Puts a real app where the example stands; where it stands no more, behind the only app there is.

@@ -22,6 +22,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Settings;
 use crate::config::settings::{ServerSettings, Upstream};
 use crate::gateway::{self, Gateway, TrustedProxies};
+use crate::telemetry::log::{Log, LostLines};
 use crate::telemetry::metrics::{Metrics, MetricsError};
 
 /// Threads of the control runtime.
@@ -35,6 +36,8 @@ pub struct Serve {
     pub settings: Settings,
     /// The state folder of `--dev`.
     pub dev: Option<StateFolder>,
+    /// Held until everything has ended.
+    pub log: Log,
 }
 
 /// Why the gateway could not be started, or had to end.
@@ -71,17 +74,19 @@ impl ServeError {
 /// # Errors
 /// When it cannot start, or has to stop because it lost its store.
 pub fn serve(what: Serve) -> Result<(), ServeError> {
+    let Serve { settings, dev, log } = what;
     let control = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)
         .thread_name("control")
         .enable_all()
         .build()?;
-    let served = control.block_on(run(what));
+    let served = control.block_on(run(settings, dev, log.lost_lines()));
     control.shutdown_timeout(Duration::from_secs(5));
+    drop(log);
     served
 }
 
-async fn run(Serve { mut settings, dev }: Serve) -> Result<(), ServeError> {
+async fn run(mut settings: Settings, dev: Option<StateFolder>, lost_lines: LostLines) -> Result<(), ServeError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let metrics = Metrics::install()?;
     if dev.is_some() {
@@ -125,7 +130,7 @@ async fn run(Serve { mut settings, dev }: Serve) -> Result<(), ServeError> {
     }
     tracing::info!(listen = %address, admin = %settings.admin.socket.display(), threads, "serving");
     tell_systemd(&[sd_notify::NotifyState::Ready]);
-    let upkeep = tokio::spawn(keep_up(metrics));
+    let upkeep = tokio::spawn(keep_up(metrics, lost_lines));
 
     let ended = wait_for_the_end(&house).await;
     tell_systemd(&[sd_notify::NotifyState::Stopping]);
@@ -205,10 +210,12 @@ async fn a_signal() {
     }
 }
 
-async fn keep_up(metrics: Metrics) {
+async fn keep_up(metrics: Metrics, lost_lines: LostLines) {
+    let lost = metrics::counter!("locum_log_lines_lost_total");
     let mut tick = tokio::time::interval(UPKEEP);
     loop {
         tick.tick().await;
+        lost.absolute(lost_lines.count());
         metrics.upkeep();
     }
 }

@@ -1,9 +1,14 @@
 //! The log: JSON for machines, text for a person at a terminal.
 
-use std::io::IsTerminal;
+mod json;
+mod lines;
+
+use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::JsonFields;
+
+use json::Json;
+use lines::{Lines, Writing};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +36,8 @@ pub enum LogError {
     Filter { filter: String },
     #[error("the log is already set up in this process")]
     Twice,
+    #[error("the system refused a thread for the log: {0}")]
+    Thread(io::Error),
 }
 
 /// Whether `text` can be a filter.
@@ -38,12 +45,36 @@ pub fn is_filter(text: &str) -> bool {
     EnvFilter::try_new(text).is_ok()
 }
 
-/// Sends the log to standard error. Control characters in values are escaped by the JSON writer and
-/// by the text writer, so that what a client sent cannot draw on an operator's terminal.
+/// The log, as long as it is written. What still waits is written when this is dropped.
+#[derive(Debug)]
+pub struct Log {
+    _writing: Writing,
+    lines: Lines,
+}
+
+/// How many lines found no place, or could not be written, since the start.
+#[derive(Debug, Clone)]
+pub struct LostLines(Lines);
+
+impl Log {
+    pub fn lost_lines(&self) -> LostLines {
+        LostLines(self.lines.clone())
+    }
+}
+
+impl LostLines {
+    pub fn count(&self) -> u64 {
+        self.0.lost()
+    }
+}
+
+/// Sends the log to standard error, by a thread of its own that writes many lines at once. Control
+/// characters in values are escaped by the JSON writer and by the text writer, so that what a client sent
+/// cannot draw on an operator's terminal.
 ///
 /// # Errors
 /// When the filter cannot be read, or the log was set up before.
-pub fn install(settings: &Settings) -> Result<(), LogError> {
+pub fn install(settings: &Settings) -> Result<Log, LogError> {
     let filter =
         EnvFilter::try_new(&settings.filter).map_err(|_| LogError::Filter { filter: settings.filter.clone() })?;
     let terminal = std::io::stderr().is_terminal();
@@ -52,11 +83,9 @@ pub fn install(settings: &Settings) -> Result<(), LogError> {
         Format::Json => true,
         Format::Text => false,
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let installed = if json {
-        builder.json().flatten_event(true).with_current_span(false).fmt_fields(JsonFields::new()).try_init()
-    } else {
-        builder.with_ansi(terminal).try_init()
-    };
-    installed.map_err(|_| LogError::Twice)
+    let (lines, writing) = lines::start(std::io::stderr()).map_err(LogError::Thread)?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines.clone());
+    let installed = if json { builder.event_format(Json).try_init() } else { builder.with_ansi(terminal).try_init() };
+    installed.map_err(|_| LogError::Twice)?;
+    Ok(Log { _writing: writing, lines })
 }
