@@ -76,6 +76,8 @@ pub(crate) struct ServerTable {
     pub(crate) trusted_headers: Vec<TrustedHeader>,
     /// Trusted proxies begin every connection with a header of the PROXY protocol, version 1 or 2.
     pub(crate) proxy_protocol: bool,
+    /// Clients may speak HTTP/2 without TLS, when they begin with it ("prior knowledge"), as gRPC and proxies do.
+    pub(crate) h2c: bool,
 }
 
 /// A header in which a proxy speaks about the client.
@@ -397,6 +399,7 @@ impl Default for ServerTable {
             trusted_proxies: Vec::new(),
             trusted_headers: vec![TrustedHeader::XForwardedFor, TrustedHeader::XForwardedProto],
             proxy_protocol: false,
+            h2c: false,
         }
     }
 }

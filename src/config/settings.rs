@@ -47,6 +47,8 @@ pub struct ServerSettings {
     pub hops: HopSettings,
     /// Whether the trusted proxies speak the PROXY protocol; without any, nobody does.
     pub proxy_protocol: bool,
+    /// Whether HTTP/2 is spoken without TLS.
+    pub h2c: bool,
 }
 
 #[derive(Debug, Clone)]

@@ -4,27 +4,22 @@
 //! what is meant to be. Draining is in two steps: every connection finishes what it is answering and
 //! closes; what is left at the deadline is dropped.
 
-use std::cell::RefCell;
 use std::convert::Infallible;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::pin::pin;
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpStream;
+use http::Response;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::LocalSet;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
+use super::connection::Door;
 use super::entrance::Entrance;
-use crate::gateway::{Arrival, Body, Hangup, HeadGuard, Peer, head_guard};
+use crate::gateway::{Arrival, Body};
 
 /// What bounds the clients' connections.
 #[derive(Debug, Clone)]
@@ -34,6 +29,8 @@ pub struct Limits {
     /// How long a client may take to send the head of a request; also the longest idle time between
     /// two requests of one connection.
     pub head_timeout: Duration,
+    /// How long a connection of HTTP/2 may stay without a request.
+    pub idle_timeout: Duration,
     /// How long everything before the first request may take: a proxy's header, a handshake.
     pub handshake_timeout: Duration,
     /// How long a client may take nothing of what it is sent, before the kernel ends the connection.
@@ -49,6 +46,7 @@ impl Default for Limits {
         Self {
             connections: 16 * 1024,
             head_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_mins(3),
             handshake_timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_mins(1),
             head_bytes: 64 * 1024,
@@ -68,6 +66,17 @@ enum Phase {
     Serving,
     /// No new connections; each one ends with the request it is answering.
     Draining,
+}
+
+/// Where a connection learns that it is to end.
+#[derive(Debug, Clone)]
+pub(super) struct Phases(watch::Receiver<Phase>);
+
+impl Phases {
+    /// Returns when draining has begun, or whoever would say so is gone.
+    pub(super) async fn draining(&mut self) {
+        let _said_or_gone = self.0.wait_for(|phase| *phase == Phase::Draining).await;
+    }
 }
 
 /// The running threads.
@@ -93,7 +102,7 @@ impl DataPlane {
         let places = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
         let mut threads = Vec::with_capacity(listeners.len());
         for (number, listener) in (0_u16..).zip(listeners) {
-            let (limits, phases, make) = (limits.clone(), phases.clone(), make.clone());
+            let (limits, phases, make) = (limits.clone(), Phases(phases.clone()), make.clone());
             let (places, entrance) = (Arc::clone(&places), Arc::clone(entrance));
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let thread = std::thread::Builder::new().name(format!("data-{number}")).spawn(move || {
@@ -121,14 +130,6 @@ impl DataPlane {
     }
 }
 
-/// What each connection of a thread is served with.
-#[derive(Debug, Clone)]
-struct Door {
-    entrance: Arc<Entrance>,
-    limits: Limits,
-    phases: watch::Receiver<Phase>,
-}
-
 async fn serve_thread<S: Stack>(
     listener: TcpListener,
     stack: S,
@@ -146,12 +147,12 @@ async fn serve_thread<S: Stack>(
         };
         let accepted = tokio::select! {
             biased;
-            _ = door.phases.wait_for(|phase| *phase == Phase::Draining) => break,
+            () = door.phases.draining() => break,
             accepted = accepted => accepted,
         };
         match accepted {
             Ok(((stream, peer), place)) => {
-                let serve = serve_connection(stream, peer, stack.clone(), door.clone());
+                let serve = door.clone().serve(stream, peer, stack.clone());
                 connections.spawn_local(async move {
                     serve.await;
                     drop(place);
@@ -190,79 +191,4 @@ async fn back_off(error: &io::Error) {
     tracing::warn!(%error, "a connection could not be accepted; waiting before the next");
     metrics::counter!("locum_accept_errors_total").increment(1);
     tokio::time::sleep(Duration::from_millis(50)).await;
-}
-
-/// A client that reads nothing fills the kernel's buffer and then the server's, and from there on no
-/// other limit is ever reached: no head is waited for, and no body is asked for its next piece. The
-/// kernel knows best whether anything moves, so it keeps this one (Linux, `TCP_USER_TIMEOUT`).
-fn prepare(stream: &TcpStream, limits: &Limits) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    socket2::SockRef::from(stream).set_tcp_user_timeout(Some(limits.stall_timeout))?;
-    stream.set_nodelay(true)
-}
-
-async fn serve_connection<S: Stack>(tcp: TcpStream, from: SocketAddr, stack: S, door: Door) {
-    let Door { entrance, limits, mut phases } = door;
-    if let Err(error) = prepare(&tcp, &limits) {
-        tracing::debug!(%error, "a client's connection was gone before it was served");
-        return;
-    }
-    let entered = tokio::select! {
-        biased;
-        entered = entrance.enter(tcp, from, &limits) => entered,
-        _ = phases.wait_for(|phase| *phase == Phase::Draining) => return,
-    };
-    let (stream, peer) = match entered {
-        Ok(entered) => entered,
-        Err(error) => {
-            tracing::debug!(%error, source = %from.ip(), "a connection ended before its first request");
-            metrics::counter!("locum_connections_turned_away_total").increment(1);
-            return;
-        }
-    };
-    let bounds = head_guard::Limits { head_bytes: limits.head_bytes, head_fields: limits.head_fields };
-    let stream = HeadGuard::new(stream, peer.clone(), bounds);
-    let hangup = Hangup::default();
-    let front = Front { peer, hangup: hangup.clone(), stack: RefCell::new(stack) };
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head_timeout)
-        .max_buf_size(limits.head_bytes)
-        .max_headers(limits.head_fields)
-        .serve_connection(TokioIo::new(stream), front);
-    let mut connection = pin!(connection);
-    let served = tokio::select! {
-        biased;
-        served = connection.as_mut() => served,
-        () = hangup.wait() => return,
-        _ = phases.wait_for(|phase| *phase == Phase::Draining) => {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                biased;
-                served = connection.as_mut() => served,
-                () = hangup.wait() => return,
-            }
-        }
-    };
-    if let Err(error) = served {
-        tracing::debug!(%error, "a client's connection ended early");
-    }
-}
-
-/// What hyper calls for each request of one connection. The stack is borrowed, not cloned: a request
-/// touches no counter of references that other cores touch too.
-struct Front<S> {
-    peer: Peer,
-    hangup: Hangup,
-    stack: RefCell<S>,
-}
-
-impl<S: Stack> hyper::service::Service<Request<Incoming>> for Front<S> {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = S::Future;
-
-    fn call(&self, request: Request<Incoming>) -> S::Future {
-        self.stack.borrow_mut().call(Arrival { peer: self.peer.clone(), hangup: self.hangup.clone(), request })
-    }
 }

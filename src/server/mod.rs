@@ -5,6 +5,7 @@
 //! owns every socket to the database and to Redis, the admin API and the work by the clock; the data
 //! plane reaches it by bounded messages only.
 
+mod connection;
 pub mod data_plane;
 mod descriptors;
 pub mod dev;
@@ -12,6 +13,7 @@ pub mod dev_accounts;
 pub mod entrance;
 pub mod example_app;
 pub mod house;
+mod http2;
 pub mod listener;
 mod proxy_protocol;
 pub mod secrets;

@@ -222,7 +222,8 @@ async fn keep_up(metrics: Metrics, lost_lines: LostLines) {
 
 fn entrance(settings: &ServerSettings) -> Entrance {
     let proxies = &settings.hops.trusted;
-    Entrance { proxy_protocol: if settings.proxy_protocol { proxies.clone() } else { TrustedProxies::default() } }
+    let proxy_protocol = if settings.proxy_protocol { proxies.clone() } else { TrustedProxies::default() };
+    Entrance { proxy_protocol, h2c: settings.h2c }
 }
 
 fn cores() -> usize {

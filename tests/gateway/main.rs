@@ -10,6 +10,7 @@
 //!   faults      apps that fail in every way
 //!   crowds      many clients at once, and some that leave in the middle
 //!   cuts        what runs ends when the access does
+//!   http2       frames by hand: requests of HTTP/2, and floods
 //!   proxied     who the client is when proxies stand in front
 //!   slow        clients that hold a connection and do nothing with it
 //! ```
@@ -25,6 +26,8 @@ mod client;
 mod crowds;
 mod cuts;
 mod faults;
+mod frames;
+mod http2;
 mod identity;
 mod log;
 mod proxied;

@@ -160,7 +160,7 @@ fn the_networks_of_a_token_are_the_clients_behind_a_proxy() {
 
 fn by_proxy_protocol(upstream: &Upstream) -> Plan {
     Plan {
-        entrance: Entrance { proxy_protocol: trusted() },
+        entrance: Entrance { proxy_protocol: trusted(), ..Entrance::default() },
         limits: Limits { handshake_timeout: Duration::from_secs(1), ..Limits::default() },
         ..behind_proxies(upstream, ALL)
     }

@@ -51,7 +51,7 @@ class Locum:
         # `init` writes the key files beside the configuration; ours then takes the place of its example.
         self.run("init")
         self.config.write_text(
-            f'[server]\nlisten = "127.0.0.1:{self.port}"\n\n[store]\nurl = "sqlite:locum.db"\n\n{apps}'
+            f'[server]\nlisten = "127.0.0.1:{self.port}"\nh2c = true\n\n[store]\nurl = "sqlite:locum.db"\n\n{apps}'
         )
         self.run("check")
 

@@ -25,6 +25,7 @@ pub(super) fn server(table: &ServerTable, at: &At<'_>, findings: &mut Findings) 
         shutdown_timeout: shutdown_timeout?,
         hops: hops?,
         proxy_protocol: table.proxy_protocol,
+        h2c: table.h2c,
     })
 }
 

@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use http::header::VARY;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Request};
 use http_body::Body as _;
 use tower::{Service, service_fn};
@@ -55,6 +56,10 @@ async fn send(plan: &Plan, upstream: &impl Exchange, permitted: Permitted) -> An
     };
     head.extensions.clear();
     head.version = http::Version::HTTP_11;
+    if !body.is_empty() && !head.headers.contains_key(CONTENT_LENGTH) {
+        // Said explicitly, because without it nobody expects a body with a `GET`.
+        head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
     set_hop_words(&mut head.headers, &client, &destination.host, &id);
     // The last to touch the head, so that nothing can take away or overwrite what it says (G5).
     let told = who.as_ref().map(|who| (&who.proven, &who.in_force));

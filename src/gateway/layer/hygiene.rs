@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::future::Either;
-use http::header::{ALLOW, HOST};
+use http::header::{ALLOW, CONTENT_LENGTH, COOKIE, HOST};
 use http::uri::{PathAndQuery, Scheme};
-use http::{HeaderValue, Method, Response, StatusCode, Uri};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+use http_body::Body as _;
+use hyper::body::Incoming;
 use tower::{Layer, Service};
 
 use super::{NowOr, Step, now};
@@ -93,6 +95,9 @@ fn sanitise(plan: &Plan, visit: &mut Visit) -> Result<Target, Refusal> {
         let names_a_host = visit.request.uri().authority().is_some();
         return Err(if names_a_host { Refusal::Connect } else { Refusal::Malformed("connect_target") });
     }
+    if version == Version::HTTP_2 {
+        as_in_http1(&mut visit.request)?;
+    }
     let host = one_host(visit)?;
     to_origin_form(visit, &host)?;
     let host = as_asked_outside(visit)?.unwrap_or(host);
@@ -106,6 +111,35 @@ fn sanitise(plan: &Plan, visit: &mut Visit) -> Result<Target, Refusal> {
     }
     Ok(Target::App(host))
 }
+
+/// What HTTP/2 says elsewhere or in pieces is put as an app of HTTP/1 expects it: `Host` for `:authority`
+/// (RFC 9113 §8.3.1), and one cookie of its crumbs (§8.2.3). Where both are there, they are compared below.
+fn as_in_http1(request: &mut Request<Incoming>) -> Result<(), Refusal> {
+    let ended = request.body().is_end_stream();
+    let authority = request.uri().authority().map(|authority| HeaderValue::from_str(authority.as_str()));
+    let headers = request.headers_mut();
+    if let Some(authority) = authority
+        && !headers.contains_key(HOST)
+    {
+        headers.insert(HOST, authority.map_err(|_| Refusal::Malformed("host"))?);
+    }
+    if headers.get_all(COOKIE).iter().nth(1).is_some() {
+        let crumbs: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+        let cookie = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])).map_err(|_| Refusal::Malformed("cookie"))?;
+        headers.insert(COOKIE, cookie);
+    }
+    if headers.len() > MOST_FIELDS {
+        return Err(Refusal::HeadTooLarge);
+    }
+    // A length that no body follows would leave the app waiting for one (CVE-2026-33555).
+    if ended && headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0") {
+        return Err(Refusal::Malformed("content_length"));
+    }
+    Ok(())
+}
+
+/// As many as the parser of HTTP/1 lets through.
+const MOST_FIELDS: usize = 100;
 
 /// Exactly one `Host`, and a valid one (RFC 9112 §3.2), from HTTP/1.0 clients too.
 fn one_host(visit: &Visit) -> Result<HeaderValue, Refusal> {

@@ -1,0 +1,249 @@
+//! One connection of HTTP/2, by hyper: what bounds it, and streams that end one by one.
+//!
+//! Over HTTP/1 a cut that a client does not read is carried out by dropping its connection. Here other
+//! people's streams run on the same one, so each stream has a task and a [`Hangup`] of its own: dropping
+//! the task resets that stream, and no other (R3).
+//!
+//! A client can make work by opening streams and resetting them before they are answered (CVE-2023-44487).
+//! hyper bounds those that it has not seen yet; those that it has are counted here, and who leaves too
+//! many behind is dropped.
+
+use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use http::header::CONNECTION;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::rt::Executor;
+use hyper::server::conn::http2;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use pin_project_lite::pin_project;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::data_plane::{Limits, Phases, Stack};
+use super::stream::Stream;
+use crate::gateway::{Arrival, Body, Hangup, Peer};
+
+/// How many streams one client may have open at once.
+const STREAMS: u32 = 100;
+/// The largest head, as HPACK counts it: each field with 32 bytes more than it has.
+const HEAD_BYTES: u32 = 32 * 1024;
+/// How much of one request's body may be on its way before the app has taken it, and of all together.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// How much of one answer waits for a client that reads slowly.
+const SEND_BUFFER: usize = 64 * 1024;
+/// Streams that a client reset before hyper saw them, and streams that the server had to reset because of
+/// what the client sent, before the connection ends (CVE-2023-44487, CVE-2025-8671).
+const MOST_PENDING_RESETS: usize = 20;
+const MOST_ERROR_RESETS: usize = 512;
+/// A client that is silent for so long is asked whether it is there, and has so long to say so.
+const PING_AFTER: Duration = Duration::from_secs(30);
+const PONG_WITHIN: Duration = Duration::from_secs(20);
+/// How long a connection without a stream may stay after it was told to end.
+const GOODBYE: Duration = Duration::from_secs(1);
+/// How many requests a client may leave before they are answered: so many at once, and so many a second.
+const ABANDONED_AT_ONCE: f64 = 200.0;
+const ABANDONED_PER_SECOND: f64 = 10.0;
+
+/// Serves a connection until it ends, is drained, falls silent or floods.
+pub(super) async fn serve<S: Stack>(stream: Stream, peer: Peer, stack: S, limits: &Limits, mut phases: Phases) {
+    let streams = Streams::new();
+    let front = Front { peer, stack: RefCell::new(stack), streams: streams.clone() };
+    let connection = http2::Builder::new(streams.clone())
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(HEAD_BYTES)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
+        .max_pending_accept_reset_streams(MOST_PENDING_RESETS)
+        .max_local_error_reset_streams(MOST_ERROR_RESETS)
+        .keep_alive_interval(PING_AFTER)
+        .keep_alive_timeout(PONG_WITHIN)
+        .serve_connection(TokioIo::new(stream), front);
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        biased;
+        served = connection.as_mut() => Some(served),
+        () = streams.flooded() => return,
+        () = streams.silent_for(limits.idle_timeout) => None,
+        () = phases.draining() => None,
+    };
+    let ended = if let Some(ended) = ended {
+        ended
+    } else {
+        connection.as_mut().graceful_shutdown();
+        tokio::select! {
+            biased;
+            served = connection.as_mut() => served,
+            () = streams.flooded() => return,
+            // It has nothing left to finish, and does not answer: its goodbye is not waited for.
+            () = streams.silent_for(GOODBYE) => return,
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a client's connection ended early");
+    }
+}
+
+/// What hyper calls for each request. The next thing that it does is to run the stream, on [`Streams`].
+struct Front<S> {
+    peer: Peer,
+    stack: RefCell<S>,
+    streams: Streams,
+}
+
+impl<S: Stack> hyper::service::Service<Request<Incoming>> for Front<S> {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answering<S::Future>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let hangup = self.streams.next_hangup();
+        let answer = self.stack.borrow_mut().call(Arrival { peer: self.peer.clone(), hangup, request });
+        Answering { answer, unanswered: Unanswered { streams: self.streams.clone(), still: true } }
+    }
+}
+
+pin_project! {
+    /// The answer to one request, unless the client leaves before.
+    struct Answering<F> {
+        #[pin]
+        answer: F,
+        unanswered: Unanswered,
+    }
+}
+
+impl<F: Future<Output = Result<Response<Body>, Infallible>>> Future for Answering<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let Ok(mut response) = ready!(this.answer.poll(cx));
+        this.unanswered.still = false;
+        // Where a message ends is never in doubt here: what is refused ends a stream only.
+        response.headers_mut().remove(CONNECTION);
+        Poll::Ready(Ok(response))
+    }
+}
+
+/// A request on its way; dropped before it is answered, it counts as left behind.
+struct Unanswered {
+    streams: Streams,
+    still: bool,
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        if self.still {
+            self.streams.0.abandon();
+        }
+    }
+}
+
+/// The streams of one connection. They run on its thread, so nothing here is shared with another.
+#[derive(Clone)]
+struct Streams(Rc<Book>);
+
+struct Book {
+    /// Of the request that hyper has just handed over, for the task in which its stream will run.
+    next: RefCell<Option<Hangup>>,
+    running: Cell<usize>,
+    silent_since: Cell<Instant>,
+    /// How many more requests may be left behind, and as of when.
+    budget: Cell<(f64, Instant)>,
+    flooded: Notify,
+}
+
+impl Streams {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self(Rc::new(Book {
+            next: RefCell::new(None),
+            running: Cell::new(0),
+            silent_since: Cell::new(now),
+            budget: Cell::new((ABANDONED_AT_ONCE, now)),
+            flooded: Notify::new(),
+        }))
+    }
+
+    fn next_hangup(&self) -> Hangup {
+        let hangup = Hangup::default();
+        self.0.next.replace(Some(hangup.clone()));
+        hangup
+    }
+
+    /// Returns when no stream has run for so long.
+    async fn silent_for(&self, limit: Duration) {
+        loop {
+            let since = if self.0.running.get() == 0 { self.0.silent_since.get() } else { Instant::now() };
+            tokio::time::sleep_until(since + limit).await;
+            if self.0.running.get() == 0 && self.0.silent_since.get().elapsed() >= limit {
+                return;
+            }
+        }
+    }
+
+    /// Returns when the client has left too many requests behind.
+    async fn flooded(&self) {
+        self.0.flooded.notified().await;
+        tracing::debug!("a client resets streams without end and is dropped");
+        metrics::counter!("locum_connections_flooded_total").increment(1);
+    }
+}
+
+impl Book {
+    fn abandon(&self) {
+        let (left, as_of) = self.budget.get();
+        let now = Instant::now();
+        let refilled = now.duration_since(as_of).as_secs_f64().mul_add(ABANDONED_PER_SECOND, left);
+        let left = refilled.min(ABANDONED_AT_ONCE) - 1.0;
+        self.budget.set((left, now));
+        if left < 0.0 {
+            self.flooded.notify_one();
+        }
+    }
+}
+
+/// Runs what hyper makes of one stream, until it ends or is cut and cannot end by itself.
+impl<F: Future<Output = ()> + 'static> Executor<F> for Streams {
+    fn execute(&self, stream: F) {
+        let hangup = self.0.next.take();
+        let running = Running::enter(&self.0);
+        tokio::task::spawn_local(async move {
+            match hangup {
+                None => stream.await,
+                Some(hangup) => tokio::select! {
+                    biased;
+                    () = stream => {}
+                    () = hangup.wait() => {}
+                },
+            }
+            drop(running);
+        });
+    }
+}
+
+/// Counts one stream for as long as it runs.
+struct Running(Rc<Book>);
+
+impl Running {
+    fn enter(book: &Rc<Book>) -> Self {
+        book.running.set(book.running.get() + 1);
+        Self(Rc::clone(book))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.set(self.0.running.get() - 1);
+        self.0.silent_since.set(Instant::now());
+    }
+}
