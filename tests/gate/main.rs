@@ -12,6 +12,9 @@ mod tls;
 
 #[path = "../harness/authority.rs"]
 mod authority;
+#[expect(dead_code, reason = "the harness is shared by several tests, and this one needs little of it")]
+#[path = "../harness/frames.rs"]
+mod frames;
 #[path = "../harness/locum.rs"]
 mod locum;
 #[expect(dead_code, reason = "the harness is shared by several tests, and this one needs little of it")]

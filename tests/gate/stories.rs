@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::frames::{DATA, Frames, GOAWAY, HEADERS, status};
 use crate::locum::{Locum, basic, binary, configuration, connect_from};
 use crate::upstream::Upstream;
 
@@ -438,4 +439,53 @@ fn a_request_in_flight_survives_sigterm() {
     assert!(gate.terminate(), "an orderly end");
     let answer = crate::locum::read_answer(&mut stream);
     assert_eq!((answer.status, answer.body.as_str()), (200, "late"));
+}
+
+/// G12: over HTTP/2 a request in flight is answered after SIGTERM, and a client that does not say goodbye is not
+/// waited for.
+#[test]
+fn a_stream_in_flight_survives_sigterm() {
+    let upstream = Upstream::start(
+        |_, stream| {
+            std::thread::sleep(Duration::from_millis(700));
+            Some(crate::upstream::respond(stream, "200 OK", &[], b"late"))
+        },
+        |_, _| crate::upstream::Next::Close,
+    );
+    let h2c = configuration(upstream.address, "").replace("threads = 2", "threads = 2\nh2c = true");
+    let mut gate = Locum::start(&h2c);
+    let user = gate.add_proxy_user_of("ann");
+    let authorization = user.basic();
+    let authorization = authorization.trim_start_matches("Authorization: ").trim_end();
+    let silent = Frames::connect(gate.address());
+    let mut client = Frames::connect(gate.address());
+    client.request(
+        1,
+        &[
+            (":method", "GET"),
+            (":scheme", "http"),
+            (":authority", "app.test"),
+            (":path", "/"),
+            ("authorization", authorization),
+        ],
+    );
+    std::thread::sleep(Duration::from_millis(200));
+    let started = Instant::now();
+    let ending = std::thread::spawn(move || (gate.terminate(), started.elapsed()));
+    let (mut goodbyes, mut body) = (0, Vec::new());
+    while let Some(frame) = client.next() {
+        match frame.kind {
+            GOAWAY => {
+                assert_eq!(frame.payload[4..8], [0; 4], "an orderly end");
+                goodbyes += 1;
+            }
+            DATA => body.extend(frame.payload),
+            HEADERS => assert_eq!(status(&frame.payload), 200),
+            _ => {}
+        }
+    }
+    assert_eq!((body.as_slice(), goodbyes > 0), (&b"late"[..], true));
+    let (orderly, took) = ending.join().unwrap();
+    assert!(orderly && took < Duration::from_secs(10), "{orderly}, {took:?}");
+    drop(silent);
 }

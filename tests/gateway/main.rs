@@ -17,6 +17,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
 
+#[path = "../harness/frames.rs"]
+mod frames;
 #[path = "../harness/upstream.rs"]
 mod upstream;
 
@@ -26,7 +28,6 @@ mod client;
 mod crowds;
 mod cuts;
 mod faults;
-mod frames;
 mod http2;
 mod identity;
 mod log;

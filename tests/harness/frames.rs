@@ -192,7 +192,7 @@ pub(crate) fn text(bytes: &mut Vec<u8>, text: &str) {
 }
 
 /// The status of a head, which is its first field: one of the static table, or a literal.
-fn status(block: &[u8]) -> u16 {
+pub(crate) fn status(block: &[u8]) -> u16 {
     // A change of the table's size may come first.
     let block = if block[0] & 0xe0 == 0x20 { &block[1..] } else { block };
     match block[0] {
