@@ -21,18 +21,9 @@ pub async fn grant(
     username: Username,
     holding: Holding,
 ) -> Result<(), Error> {
-    let attempt = Attempt::to("grant").with_account(&username).with_holding(&holding);
-    provision
-        .change(request, attempt, move |mut hand| {
-            Box::pin(async move {
-                let account = hand.account(&username, Wanted::Either, |_| granting(&holding)).await?;
-                hand.demand_holding(&holding).await?;
-                let household = hand.household(&account).await?;
-                let changes = gains(&household, &account, &BTreeSet::from([holding]))?;
-                hand.carry_out(&household, &changes, &Plan::by_caller(account.id, "P6"), Vec::new(), ()).await
-            })
-        })
-        .await
+    let rule =
+        |household: &Household, account: &Account, holding| gains(household, account, &BTreeSet::from([holding]));
+    of_holding(provision, request, ("grant", "P6"), username, holding, rule).await
 }
 
 /// Takes a role, or access to an app together with the app's roles (R4). What a person loses, its
@@ -46,21 +37,11 @@ pub async fn remove(
     username: Username,
     holding: Holding,
 ) -> Result<(), Error> {
-    let attempt = Attempt::to("remove").with_account(&username).with_holding(&holding);
-    provision
-        .change(request, attempt, move |mut hand| {
-            Box::pin(async move {
-                let account = hand.account(&username, Wanted::Either, |_| granting(&holding)).await?;
-                hand.demand_holding(&holding).await?;
-                let household = hand.household(&account).await?;
-                let changes = match account.kind {
-                    Kind::Person => household.owner_loses(&holding),
-                    Kind::Proxy { .. } => household.proxy_loses(account.id, &holding),
-                };
-                hand.carry_out(&household, &changes, &Plan::by_caller(account.id, "P7"), Vec::new(), ()).await
-            })
-        })
-        .await
+    let rule = |household: &Household, account: &Account, holding| match account.kind {
+        Kind::Person => Ok(household.owner_loses(&holding)),
+        Kind::Proxy { .. } => Ok(household.proxy_loses(account.id, &holding)),
+    };
+    of_holding(provision, request, ("remove", "P7"), username, holding, rule).await
 }
 
 /// Gives `to` every role that `from` holds, or none of them: the refusal lists every role that stands
@@ -88,6 +69,29 @@ pub async fn copy_roles(provision: &Provision, request: &Request, from: Username
                 let household = hand.household(&target).await?;
                 let changes = gains(&household, &target, &wanted)?;
                 hand.carry_out(&household, &changes, &Plan::by_caller(target.id, "P6"), Vec::new(), ()).await
+            })
+        })
+        .await
+}
+
+/// `operation` comes with the rule of its cascade.
+async fn of_holding(
+    provision: &Provision,
+    request: &Request,
+    (operation, cascade): (&'static str, &'static str),
+    username: Username,
+    holding: Holding,
+    rule: fn(&Household, &Account, Holding) -> Result<Vec<Change>, CascadeRefusal>,
+) -> Result<(), Error> {
+    let attempt = Attempt::to(operation).with_account(&username).with_holding(&holding);
+    provision
+        .change(request, attempt, move |mut hand| {
+            Box::pin(async move {
+                let account = hand.account(&username, Wanted::Either, |_| granting(&holding)).await?;
+                hand.demand_holding(&holding).await?;
+                let household = hand.household(&account).await?;
+                let changes = rule(&household, &account, holding)?;
+                hand.carry_out(&household, &changes, &Plan::by_caller(account.id, cascade), Vec::new(), ()).await
             })
         })
         .await
