@@ -72,7 +72,7 @@ impl Bookkeeping {
     pub async fn succeed(&self, account: AccountId, life: Life) -> Result<Reset, StoreError> {
         match self.book(Booking::Succeed { account, life }).await? {
             Booked::Reset(reset) => Ok(reset),
-            other => unreachable!("a success is answered by a reset, not by {other:?}"),
+            other => Err(StoreError::Fault { why: format!("a success was answered by {other:?}") }),
         }
     }
 
@@ -112,7 +112,7 @@ impl Bookkeeping {
     async fn counted(&self, booking: Booking) -> Result<Counted, StoreError> {
         match self.book(booking).await? {
             Booked::Counted(counted) => Ok(counted),
-            other => unreachable!("a failure is answered by a count, not by {other:?}"),
+            other => Err(StoreError::Fault { why: format!("a failure was answered by {other:?}") }),
         }
     }
 

@@ -100,6 +100,8 @@ pub enum StoreError {
     InDoubt { place: String },
     #[error("an operation on the store panicked; nothing of it was kept")]
     Panicked,
+    #[error("a fault in Locum, not in the database: {why}")]
+    Fault { why: String },
     #[error(transparent)]
     Conflict(#[from] Conflict),
     #[error("the database refuses what breaks its rules: {why}")]
