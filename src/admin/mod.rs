@@ -139,10 +139,11 @@ pub fn router(state: AdminState) -> Router {
 }
 
 /// The `OpenAPI` document, as it is checked in.
-pub fn document() -> String {
-    let mut text = table().into_openapi().to_pretty_json().unwrap_or_default();
-    text.push('\n');
-    text
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub fn document() -> Result<String, serde_json::Error> {
+    Ok(table().into_openapi().to_pretty_json()? + "\n")
 }
 
 /// The metrics in the Prometheus text format.

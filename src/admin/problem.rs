@@ -124,9 +124,17 @@ impl From<Error> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let body = serde_json::to_vec(&self).unwrap_or_default();
-        let mut response = Response::new(Body::from(body));
+        // An empty answer would be read as one that says nothing: a fault has words too.
+        const FAULT: &str = r#"{"type":"urn:locum:problem:fault","title":"Internal Server Error","status":500,"detail":"a fault in Locum ended this request; the log says more","code":"fault"}"#;
+        let written = serde_json::to_vec(&self).map_err(|error| error.to_string()).and_then(|body| {
+            let status = StatusCode::from_u16(self.status).map_err(|error| error.to_string())?;
+            Ok((status, Body::from(body)))
+        });
+        let (status, body) = written.unwrap_or_else(|error| {
+            tracing::error!(error, code = %self.code, "a problem could not be written");
+            (StatusCode::INTERNAL_SERVER_ERROR, Body::from(FAULT))
+        });
+        let mut response = Response::new(body);
         *response.status_mut() = status;
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);

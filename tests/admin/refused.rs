@@ -12,7 +12,7 @@ use crate::Api;
 #[tokio::test]
 async fn every_route_is_refused_without_an_allowed_peer() {
     let mut api = Api::new().await;
-    let document: Value = serde_json::from_str(&locum::admin::document()).unwrap();
+    let document: Value = serde_json::from_str(&locum::admin::document().unwrap()).unwrap();
     let mut tried = 0;
     for peer in [None, Some(Peer { uid: 1000, unix_user: "eve".to_owned() })] {
         api.peer = peer;
