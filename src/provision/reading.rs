@@ -165,19 +165,13 @@ pub async fn role(
     provision: &Provision,
     request: &Request,
     role: &RoleName,
-) -> Result<(BTreeSet<Permission>, Vec<String>), Error> {
+) -> Result<(BTreeSet<Permission>, Vec<Username>), Error> {
     let reading = async {
         request.demand(&Operation::SeeAccount { subject: Subject::Everybody })?;
         let mut reader = provision.0.store.read().await?;
         demands::demand_role(&mut reader, role).await?;
         let permissions = reader.role(role).await?.unwrap_or_default();
-        let holders = reader.holders(&Holding::Role(role.clone())).await?;
-        let mut names = Names::default();
-        for holder in &holders {
-            names.add(&mut reader, *holder).await?;
-        }
-        let mut holders: Vec<_> = holders.into_iter().map(|holder| names.of(holder)).collect();
-        holders.sort();
+        let holders = reader.names_of_holders(&Holding::Role(role.clone())).await?;
         Ok((permissions, holders))
     };
     refused_if_not_allowed(provision, request, "role_show", reading.await).await

@@ -42,6 +42,21 @@ claims! {
         assert_eq!(reader.account_by_username(&name("Ann")).await.unwrap(), Some(ann));
     }
 
+    /// R6
+    async fn the_holders_of_a_role_are_named_in_the_order_of_a_list(backend: Backend) {
+        let store = backend.open().await;
+        define(&store, &["reports", "other"]).await;
+        let people = ["carl", "Bob", "ann", "dan"].map(person);
+        add(&store, &people.each_ref()).await;
+        for person in &people[..3] {
+            let id = person.id;
+            cascade(&store, id, move |_| vec![Change::Given { account: id, holding: role("reports") }]).await;
+        }
+        let mut reader = store.read().await.unwrap();
+        assert_eq!(reader.names_of_holders(&role("reports")).await.unwrap(), ["ann", "Bob", "carl"].map(name));
+        assert_eq!(reader.names_of_holders(&role("other")).await.unwrap(), []);
+    }
+
     /// L10
     async fn an_account_keeps_the_networks_that_it_is_used_from(backend: Backend) {
         let store = backend.open().await;

@@ -76,6 +76,6 @@ async fn shown(state: &AdminState, request: &Request, name: &RoleName) -> Result
         name: name.to_string(),
         app: name.app().map(ToString::to_string),
         permissions: permissions.iter().map(ToString::to_string).collect(),
-        holders,
+        holders: holders.iter().map(ToString::to_string).collect(),
     }))
 }

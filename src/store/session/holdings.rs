@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::directory::owner_cascade::{Household, Member};
-use crate::directory::{Account, AccountId, Holding, Permission, RoleName};
+use crate::directory::{Account, AccountId, Holding, Permission, RoleName, Username};
 use crate::store::error::StoreError;
 use crate::store::session::Session;
 use crate::store::session::accounts::{account, optional_account};
@@ -114,6 +114,18 @@ impl Session {
             contents.extend(row.optional_text("permission")?.as_deref().map(permission).transpose()?);
         }
         Ok(Some(contents))
+    }
+
+    /// The usernames of everyone who holds this, whatever the case in their order.
+    pub async fn names_of_holders(&mut self, holding: &Holding) -> Result<Vec<Username>, StoreError> {
+        const SQL: &str = "SELECT a.username FROM grants g JOIN accounts a ON a.id = g.account \
+            WHERE g.holding = $1 ORDER BY a.folded";
+        let rows = self.rows(SQL, vec![holding.to_stored().into()]).await?;
+        let name = |row: &Row| {
+            let username = row.text("username")?;
+            Username::parse(&username).map_err(|error| StoreError::unreadable("username", error.to_string()))
+        };
+        rows.iter().map(name).collect()
     }
 
     /// Everyone who holds this.
