@@ -215,7 +215,7 @@ impl fmt::Debug for Lockout {
 impl Parts {
     async fn fail(&self, account: AccountId, life: Life, attempt: Attempt) -> Result<Counted, Unavailable> {
         let subject = self.subjects.subject(account);
-        self.subjects.mark(&subject);
+        let _failing = self.subjects.failing(&subject);
         let counted = self.books.fail(account, life, self.settings.threshold, attempt).await?;
         match &counted {
             Counted::Tripped(attempts) => self.shut(Trip { account, life, attempts: attempts.clone() }),

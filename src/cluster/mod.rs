@@ -9,6 +9,7 @@ pub mod failure_counts;
 pub mod in_flight;
 pub mod redis;
 pub mod subjects;
+mod sync;
 
 pub use failure_counts::{FailureCounts, Unavailable};
 pub use in_flight::{Cut, Guard, InFlight, Ticket};
