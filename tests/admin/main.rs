@@ -4,6 +4,7 @@
 
 mod api;
 mod document;
+mod recorded;
 mod refused;
 mod socket;
 

@@ -28,7 +28,7 @@ fn fail_once(gate: &Locum, user: &ProxyUser, number: usize) {
     assert_eq!(answer.status, 401, "{answer:?}\n{}", gate.log());
 }
 
-fn wait_until(what: &str, limit: Duration, mut holds: impl FnMut() -> bool) -> Duration {
+pub(crate) fn wait_until(what: &str, limit: Duration, mut holds: impl FnMut() -> bool) -> Duration {
     let start = Instant::now();
     while !holds() {
         assert!(start.elapsed() < limit, "{what}: not within {limit:?}");

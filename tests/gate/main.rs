@@ -5,6 +5,8 @@
 
 mod crowd;
 mod dev;
+mod failover;
+mod full_disk;
 mod lockout;
 mod rows;
 mod stories;

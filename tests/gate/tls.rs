@@ -2,8 +2,10 @@
 
 use std::net::TcpListener;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::authority::Authority;
+use crate::lockout::wait_until;
 use crate::locum::{Locum, basic, binary, configuration};
 use crate::postgres::Postgres;
 use crate::redis::Redis;
@@ -55,7 +57,7 @@ fn the_gate_stands_on_a_redis_and_a_postgresql_behind_tls() {
     for number in 0..5 {
         assert_eq!(gate.get("app.test", "/x", &basic(&bob.username, &format!("wrong-{number}"))).status, 401);
     }
-    assert_eq!(gate.state_of(&bob.username), "inactive", "the store counted");
+    wait_until("the store counted", Duration::from_secs(5), || gate.state_of(&bob.username) == "inactive");
     assert_eq!(redis.ask("DBSIZE"), before, "nothing reached Redis");
     let log = gate.log();
     assert!(log.contains("starting without it") && log.contains("invalid peer certificate"), "{log}");

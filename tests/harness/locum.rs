@@ -19,6 +19,20 @@ const START: Duration = Duration::from_mins(1);
 /// How many file descriptors the gateway gets, in its environment.
 const DESCRIPTORS: &str = "TEST_DESCRIPTORS";
 
+/// How large a disk of its own the gateway gets, in its environment; mounted at `disk`, beside its
+/// configuration, where only it sees it. That takes root, or a kernel that lends namespaces to users.
+const DISK: &str = "TEST_DISK";
+
+/// Starts the gateway (`$0`, with the configuration as its third argument) in what the environment says.
+const SURROUNDINGS: &str = r#"
+if [ -n "$TEST_DESCRIPTORS" ]; then ulimit -n "$TEST_DESCRIPTORS"; fi
+if [ -z "$TEST_DISK" ]; then exec "$0" "$@"; fi
+folder=$(dirname "$3")
+mkdir -p "$folder/disk"
+if [ "$(id -u)" = 0 ]; then as_user=; else as_user=-r; fi
+exec unshare $as_user -m sh -c 'mount -t tmpfs -o size="$TEST_DISK" none "$0/disk" && exec "$@"' "$folder" "$0" "$@"
+"#;
+
 /// A configuration with one app, `app`, open to everybody who may reach it, and one, `ledger`, whose
 /// routes need its role `ledger/clerk`. `EXTRA` is appended.
 pub fn configuration(upstream: SocketAddr, extra: &str) -> String {
@@ -110,12 +124,32 @@ impl Locum {
         Self::start_with(configuration, &[(DESCRIPTORS, &descriptors.to_string())])
     }
 
+    /// With a disk of its own for what lies in `disk`.
+    pub fn start_on_a_disk_of(size: &str, configuration: &str) -> Self {
+        Self::start_with(configuration, &[(DISK, size)])
+    }
+
+    /// Fills its disk to the last byte.
+    pub fn fill_disk(&self) {
+        let mut ballast = std::fs::File::create(self.ballast()).expect("the disk of the gateway can be reached");
+        let full = std::iter::repeat_with(|| ballast.write_all(&[1; 4096])).find_map(Result::err);
+        assert_eq!(full.expect("no disk is endless").kind(), std::io::ErrorKind::StorageFull);
+    }
+
+    /// Takes away what filled it.
+    pub fn empty_disk(&self) {
+        std::fs::remove_file(self.ballast()).expect("the disk was filled");
+    }
+
+    /// The path by which others see what only the gateway has mounted.
+    fn ballast(&self) -> PathBuf {
+        let folder = self.folder().strip_prefix("/").expect("temporary folders have absolute paths");
+        Path::new(&format!("/proc/{}/root", self.pid())).join(folder).join("disk/ballast")
+    }
+
     fn run(folder: Arc<TempDir>, environment: Vec<(String, String)>) -> Self {
         let mut child = Command::new("sh")
-            .args([
-                "-c",
-                "if [ -n \"$TEST_DESCRIPTORS\" ]; then ulimit -n \"$TEST_DESCRIPTORS\"; fi; exec \"$0\" \"$@\"",
-            ])
+            .args(["-c", SURROUNDINGS])
             .arg(binary())
             .args(["serve", "--config"])
             .arg(folder.path().join("locum.toml"))
