@@ -22,6 +22,8 @@ pub enum CanonicalError {
     Version(u8),
     #[error("the entry's `{0}` cannot be read")]
     Field(&'static str),
+    #[error("the entry is not written as Locum writes it")]
+    Form,
 }
 
 /// Writes the canonical bytes.
@@ -108,7 +110,9 @@ pub fn decode(bytes: &[u8]) -> Result<Entry, CanonicalError> {
         let (before, after) = (fields.value()?, fields.value()?);
         action.details.push(Detail { field, before, after });
     }
-    Ok(Entry { sequence, at, changed, action })
+    let entry = Entry { sequence, at, changed, action };
+    // An address or an id can be written in several ways, and only one of them is ours.
+    if encode(&entry) == bytes { Ok(entry) } else { Err(CanonicalError::Form) }
 }
 
 struct Fields<'a>(&'a [u8]);
@@ -188,6 +192,16 @@ mod tests {
     #[test]
     fn an_entry_reads_back_exactly() {
         assert_eq!(decode(&encode(&entry())).unwrap(), entry());
+    }
+
+    /// H5: an entry has one form; the same words in another spelling were not written by Locum.
+    #[test]
+    fn another_spelling_of_an_entry_is_not_read() {
+        let bytes = encode(&entry());
+        let (ours, longer) = (b"\x0b2001:db8::1".as_slice(), b"\x0c2001:0db8::1".as_slice());
+        let at = bytes.windows(ours.len()).position(|window| window == ours).unwrap();
+        let other = [&bytes[..at], longer, &bytes[at + ours.len()..]].concat();
+        assert_eq!(decode(&other), Err(CanonicalError::Form));
     }
 
     /// H5: no cut, wherever it falls, is read as a shorter entry, except at the end of a detail,
