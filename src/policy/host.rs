@@ -89,7 +89,8 @@ impl<'a> PresentedHost<'a> {
                 return Err(HostError::Empty);
             }
             let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-            if name.len() > LONGEST || !name.bytes().all(allowed) || name.contains("..") || name.starts_with('.') {
+            let empty_label = name.contains("..") || name.starts_with('.') || name.ends_with('.');
+            if name.len() > LONGEST || !name.bytes().all(allowed) || empty_label {
                 return Err(HostError::Shape);
             }
             (name, port)
@@ -165,6 +166,7 @@ mod tests {
             "[::1]x",
             "[zz]",
             "a..b",
+            "app.test..",
             ".app.test",
             "äpp.test",
         ] {
