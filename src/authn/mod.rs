@@ -46,3 +46,9 @@ pub use scheme::carries_a_token;
 pub use scheme::locum_authorization::LOCUM_AUTHORIZATION;
 pub use sources::{Sources, ThrottleSettings};
 pub use verdict::{RefusalReason, Source, Verdict};
+
+/// Reads what a request presents, by itself: for its fuzz target.
+#[cfg(fuzzing)]
+pub fn present(headers: &http::HeaderMap, accepts: &Accepts<'_>, prefix: &str) -> Presentation {
+    presented::present(headers, accepts, prefix)
+}

@@ -46,6 +46,18 @@ use crate::clock::Clock;
 use crate::cluster::InFlight;
 use layer::{Authenticate, Authorize, Contain, Hygiene, Identify, RequestIdLayer, Resolve, Route, Throttle, forward};
 
+/// The hygiene of a head by itself, for its fuzz target.
+///
+/// # Errors
+/// When the head is ambiguous.
+#[cfg(fuzzing)]
+pub fn clean(
+    identity: impl IntoIterator<Item = http::HeaderName>,
+    headers: &mut http::HeaderMap,
+) -> Result<(), Refusal> {
+    hygiene::Hygiene::new(identity, []).clean(http::Version::HTTP_11, headers)
+}
+
 /// What the gateway stands on.
 #[derive(Debug, Clone)]
 pub struct Parts {
