@@ -283,6 +283,25 @@ fn an_apps_words_for_its_hop_are_not_passed_on() {
     assert_eq!((answer.value("x-hop"), answer.value("keep-alive"), answer.value("x-end")), (None, None, Some("1")));
 }
 
+/// G8, EX-007: a thousand steps on the way are no answer, even if one follows; a few are passed over.
+#[test]
+fn too_many_steps_on_the_way_are_a_bad_gateway() {
+    let upstream = Upstream::start(
+        |_, _| None,
+        |seen, stream| {
+            let count = seen.target().rsplit('/').next().unwrap().parse().unwrap();
+            let sent = stream.write_all(&b"HTTP/1.1 102 Processing\r\n\r\n".repeat(count));
+            if sent.is_ok() { respond(stream, "200 OK", &[], b"here") } else { Next::Close }
+        },
+    );
+    let world = World::before(upstream.address);
+    let billing = world.proxy_user("billing", &["user"]);
+    for (count, status) in [(0, 200), (3, 200), (1000, 502), (20, 200)] {
+        let answer = get(&mut world.client(), &format!("/app/{count}"), &billing);
+        assert_eq!(answer.status, status, "after {count} steps");
+    }
+}
+
 /// EX-007: an app that never gets beyond steps on the way is given up in time.
 #[test]
 fn steps_on_the_way_without_end_are_given_up() {

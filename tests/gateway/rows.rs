@@ -224,6 +224,7 @@ fn other_forms_of_target_are_refused() {
         ("PA-086", "GET * HTTP/1.1\r\nHost: app.test\r\n{V}\r\n", BAD),
         ("PA-088", "GET app.test:80 HTTP/1.1\r\nHost: app.test\r\n{V}\r\n", BAD),
         ("PA-089", "CONNECT app.test:443 HTTP/1.1\r\nHost: app.test\r\n{V}\r\n", Close(&[405, 501])),
+        ("PA-063", "GET /app/q?a=\"b\" HTTP/1.1\r\nHost: app.test\r\n{V}\r\n", BAD),
         ("PA-090", "CONNECT / HTTP/1.1\r\nHost: app.test\r\n{V}\r\n", BAD),
     ]);
 }

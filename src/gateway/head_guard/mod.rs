@@ -25,7 +25,7 @@ mod head;
 mod scanner;
 mod stream;
 
-pub use scanner::{Limits, Scan, Scanner};
+pub use scanner::{End, Limits, Scan, Scanner};
 pub use stream::HeadGuard;
 
 pub(super) use stream::STAND_IN_PATH;

@@ -1,7 +1,6 @@
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::scanner::End;
 use super::*;
 use crate::gateway::client::Scheme;
 use crate::gateway::visit::Peer;

@@ -21,6 +21,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 
 use super::instances::Running;
+use super::steps::{Counted, StepsLeft};
 use super::{Bounds, Exchange, Failure, Instance, RequestBody, ResponseBody};
 
 /// Silent for this long, a connection may be about to be closed by the app (some close after 2 s).
@@ -53,6 +54,7 @@ struct Kept {
 /// An open connection. Dropping it closes it, whatever its state.
 struct Connection {
     sender: SendRequest<RequestBody>,
+    steps: StepsLeft,
     task: AbortHandle,
 }
 
@@ -181,6 +183,7 @@ impl Http1 {
         bounds: &Bounds,
     ) -> Result<Response<ResponseBody>, Unanswered> {
         let running = instance.enter();
+        connection.steps.begin();
         let sent = connection.sender.try_send_request(request);
         let response = match wait_for_head(sent, bounds).await.map_err(Unanswered::Failed)? {
             Ok(response) => response,
@@ -245,6 +248,8 @@ async fn connect(instance: &Instance, limit: Duration) -> Result<Connection, &'s
         tracing::debug!(%error, upstream = %instance.authority(), "an app's connection was gone at once");
         return Err("connect");
     }
+    let steps = StepsLeft::new();
+    let stream = Counted { stream, left: steps.clone() };
     let handshake =
         http1::Builder::new().max_buf_size(HEAD_BYTES).max_headers(HEAD_FIELDS).handshake(TokioIo::new(stream));
     let (sender, connection) = handshake.await.map_err(|_| "connect")?;
@@ -254,7 +259,7 @@ async fn connect(instance: &Instance, limit: Duration) -> Result<Connection, &'s
             tracing::debug!(%error, %upstream, "an app's connection ended with an error");
         }
     });
-    Ok(Connection { sender, task: task.abort_handle() })
+    Ok(Connection { sender, steps, task: task.abort_handle() })
 }
 
 /// The head again, for a request without a body.

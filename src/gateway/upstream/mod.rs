@@ -5,6 +5,7 @@
 //!   http1          one exchange over HTTP/1.1, by hyper; its connections, kept open and taken again
 //!   request_body   what streams to an app: counted, cut, and known to be whole or not
 //!   response_body  what streams from an app, and gives its connection back when all was said
+//!   steps          the steps on the way to an answer, counted
 //! ```
 //!
 //! An exchange is behind one trait, because a lighter codec is to come beside hyper's. The law for any of
@@ -15,6 +16,7 @@ mod http1;
 mod instances;
 mod request_body;
 mod response_body;
+mod steps;
 
 use std::sync::Arc;
 
