@@ -133,7 +133,7 @@ impl<W: Write> Write for Escaped<'_, W> {
 
 /// Printable ASCII that means nothing in a string of JSON.
 const fn is_plain(byte: u8) -> bool {
-    matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\')
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
 }
 
 fn is_escaped(char: char) -> bool {
