@@ -55,8 +55,8 @@ pub(crate) struct File {
 pub(crate) struct ServerTable {
     /// Address and port. Port 0 takes a free one and logs which.
     ///
-    /// Put `0.0.0.0:8080` or `[::]:8080` here to be reached from other machines, with something that
-    /// speaks TLS in front: tokens travel in every request.
+    /// Put `0.0.0.0:8080` or `[::]:8080` here to be reached from other machines, over TLS (`server.tls`, or something
+    /// in front that speaks it): tokens travel in every request.
     pub(crate) listen: String,
     /// Threads that serve requests; 0 means one per core.
     #[schemars(range(min = 0, max = 1024))]
@@ -78,6 +78,24 @@ pub(crate) struct ServerTable {
     pub(crate) proxy_protocol: bool,
     /// Clients may speak HTTP/2 without TLS, when they begin with it ("prior knowledge"), as gRPC and proxies do.
     pub(crate) h2c: bool,
+    /// A file with the certificates, in PEM, of the authorities of which every client has to show a certificate. Absent:
+    /// clients show none. Read at the start only.
+    pub(crate) client_ca_file: Option<String>,
+    /// The certificates that the gateway shows. With at least one it speaks TLS (1.2 and 1.3), and nothing else.
+    ///
+    /// Each client gets the first that is for the name that it asks for, and where none is, the first of all. SIGHUP
+    /// reads the files again, without ending a connection.
+    pub(crate) tls: Vec<CertificateTable>,
+}
+
+/// A certificate of the gateway, and its key.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CertificateTable {
+    /// In PEM: the gateway's own certificate first, then those between it and the authority.
+    pub(crate) certificate_file: String,
+    /// Its private key, in PEM.
+    pub(crate) key_file: String,
 }
 
 /// A header in which a proxy speaks about the client.
@@ -400,6 +418,8 @@ impl Default for ServerTable {
             trusted_headers: vec![TrustedHeader::XForwardedFor, TrustedHeader::XForwardedProto],
             proxy_protocol: false,
             h2c: false,
+            client_ca_file: None,
+            tls: Vec::new(),
         }
     }
 }

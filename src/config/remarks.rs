@@ -30,7 +30,10 @@ fn warning(text: String) -> Remark {
 pub fn remarks(settings: &Settings) -> Vec<Remark> {
     let mut remarks = vec![note(format!("listens on `{}`", settings.server.listen))];
     let exposed = !settings.server.listen.ip().is_loopback();
-    if exposed {
+    if let Some(tls) = &settings.server.tls {
+        let clients = if tls.client_authorities.is_some() { ", and asks clients for theirs" } else { "" };
+        remarks.push(note(format!("speaks TLS with {} certificate(s){clients}", tls.certificates.len())));
+    } else if exposed {
         remarks.push(warning(
             "other machines can reach it, and it speaks plain HTTP: without TLS in front, tokens can be read on the way"
                 .to_owned(),

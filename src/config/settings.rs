@@ -49,6 +49,23 @@ pub struct ServerSettings {
     pub proxy_protocol: bool,
     /// Whether HTTP/2 is spoken without TLS.
     pub h2c: bool,
+    /// `None`: TLS is not spoken.
+    pub tls: Option<TlsSettings>,
+}
+
+/// What clients are shown, and have to show.
+#[derive(Debug, Clone)]
+pub struct TlsSettings {
+    /// Never empty.
+    pub certificates: Vec<CertificateFiles>,
+    /// Whose certificates clients have to show.
+    pub client_authorities: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone)]
+pub struct CertificateFiles {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
 }
 
 #[derive(Debug, Clone)]

@@ -2,14 +2,18 @@
 //! and which HTTP it is going to speak.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
+use rustls::ServerConfig;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 
 use super::data_plane::Limits;
 use super::proxy_protocol;
-use super::stream::Stream;
+use super::stream::{Early, Stream};
+use super::tls;
 use crate::gateway::{Peer, Scheme, TrustedProxies};
 
 /// What clients have to do before they are served, and may.
@@ -20,6 +24,8 @@ pub struct Entrance {
     pub proxy_protocol: TrustedProxies,
     /// Whether clients may speak HTTP/2 without TLS, by beginning with it (RFC 9113 §3.3).
     pub h2c: bool,
+    /// Clients have to speak TLS, and by it agree on which HTTP follows.
+    pub tls: Option<Arc<ServerConfig>>,
 }
 
 /// A connection that came in.
@@ -44,22 +50,64 @@ impl Entrance {
     ///
     /// # Errors
     /// When the connection ended, said something else, or took too long.
-    pub(super) async fn enter(&self, mut tcp: TcpStream, from: SocketAddr, limits: &Limits) -> io::Result<Entered> {
-        let (mut address, mut scheme, mut early) = (from.ip(), Scheme::Http, Vec::new());
-        if self.proxy_protocol.contains(address) {
-            let reading = proxy_protocol::read(&mut tcp);
-            let (said, rest) = tokio::time::timeout(limits.handshake_timeout, reading).await??;
-            (address, early) = (said.client.unwrap_or(address), rest);
-            if said.tls {
-                scheme = Scheme::Https;
-            }
+    pub(super) async fn enter(&self, tcp: TcpStream, from: SocketAddr, limits: &Limits) -> io::Result<Entered> {
+        let mut entering = Entering { tcp, early: Vec::new(), address: from.ip(), scheme: Scheme::Http };
+        let by_proxy = self.proxy_protocol.contains(from.ip());
+        if !by_proxy && self.tls.is_none() {
+            return entering.plain(self.h2c, limits).await;
         }
-        let protocol = if self.h2c {
-            tokio::time::timeout(limits.head_timeout, protocol_of(&mut tcp, &mut early)).await??
+        let handshake = async {
+            if by_proxy {
+                entering.hear_the_proxy().await?;
+            }
+            match &self.tls {
+                Some(config) => entering.by_tls(config).await.map(Ok),
+                None => Ok(Err(entering)),
+            }
+        };
+        match tokio::time::timeout(limits.handshake_timeout, handshake).await?? {
+            Ok(entered) => Ok(entered),
+            Err(entering) => entering.plain(self.h2c, limits).await,
+        }
+    }
+}
+
+/// A connection on its way in.
+struct Entering {
+    tcp: TcpStream,
+    early: Vec<u8>,
+    address: IpAddr,
+    scheme: Scheme,
+}
+
+impl Entering {
+    async fn hear_the_proxy(&mut self) -> io::Result<()> {
+        let (said, rest) = proxy_protocol::read(&mut self.tcp).await?;
+        self.early = rest;
+        self.address = said.client.unwrap_or(self.address);
+        if said.tls {
+            self.scheme = Scheme::Https;
+        }
+        Ok(())
+    }
+
+    async fn by_tls(self, config: &Arc<ServerConfig>) -> io::Result<Entered> {
+        let acceptor = TlsAcceptor::from(Arc::clone(config));
+        let stream = acceptor.accept(Early::new(self.tcp, self.early)).await?;
+        let agreed = stream.get_ref().1.alpn_protocol();
+        let protocol = if agreed == Some(tls::HTTP2) { Protocol::Http2 } else { Protocol::Http1 };
+        let peer = Peer::new(self.address, Scheme::Https);
+        Ok(Entered { stream: Stream::Tls(Box::new(stream)), peer, protocol })
+    }
+
+    async fn plain(mut self, h2c: bool, limits: &Limits) -> io::Result<Entered> {
+        let protocol = if h2c {
+            tokio::time::timeout(limits.head_timeout, protocol_of(&mut self.tcp, &mut self.early)).await??
         } else {
             Protocol::Http1
         };
-        Ok(Entered { stream: Stream::new(tcp, early), peer: Peer::new(address, scheme), protocol })
+        let stream = Stream::Plain(Early::new(self.tcp, self.early));
+        Ok(Entered { stream, peer: Peer::new(self.address, self.scheme), protocol })
     }
 }
 

@@ -19,3 +19,4 @@ mod proxy_protocol;
 pub mod secrets;
 pub mod serve;
 mod stream;
+pub mod tls;

@@ -51,7 +51,8 @@ pub fn read(pepper_file: &Path, tombstone_key_file: &Path) -> Result<Secrets, Se
     Ok(Secrets { peppers, tombstones })
 }
 
-fn read_private(path: &Path) -> Result<Zeroizing<String>, SecretsError> {
+/// Reads a file that nobody but its owner can.
+pub(super) fn read_private(path: &Path) -> Result<Zeroizing<String>, SecretsError> {
     let fault = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => SecretsError::Missing(path.to_owned()),
         _ => SecretsError::Io { path: path.to_owned(), error },

@@ -17,6 +17,7 @@ use super::entrance::Entrance;
 use super::example_app;
 use super::house::{self, House, HouseError};
 use super::listener::{self, ListenError};
+use super::tls::{Certificates, TlsError};
 use crate::admin::{self, AdminState, SocketError};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Settings;
@@ -45,6 +46,8 @@ pub struct Serve {
 pub enum ServeError {
     #[error(transparent)]
     House(#[from] HouseError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error(transparent)]
     Listen(#[from] ListenError),
     #[error(transparent)]
@@ -113,7 +116,11 @@ async fn run(mut settings: Settings, dev: Option<StateFolder>, lost_lines: LostL
     };
     let gateway = Gateway::new(settings.gateway(), parts).map_err(|problems| ServeError::gateway(&problems))?;
     let shutdown_timeout = settings.server.shutdown_timeout;
-    let entrance = entrance(&settings.server);
+    let certificates = settings.server.tls.as_ref().map(Certificates::read).transpose()?;
+    for warning in certificates.iter().flat_map(|certificates| certificates.out_of_date(clock.now())) {
+        tracing::warn!("{warning}");
+    }
+    let entrance = entrance(&settings.server, certificates.as_ref())?;
     let limits = Limits { connections: descriptors::for_clients(descriptors::raise()), ..Limits::default() };
     let data_plane =
         DataPlane::start(listeners, &Arc::new(entrance), &limits, shutdown_timeout, move |core| gateway.stack(core))?;
@@ -131,6 +138,7 @@ async fn run(mut settings: Settings, dev: Option<StateFolder>, lost_lines: LostL
     tracing::info!(listen = %address, admin = %settings.admin.socket.display(), threads, "serving");
     tell_systemd(&[sd_notify::NotifyState::Ready]);
     let upkeep = tokio::spawn(keep_up(metrics, lost_lines));
+    let reloading = tokio::spawn(read_again_on_sighup(certificates));
 
     let ended = wait_for_the_end(&house).await;
     tell_systemd(&[sd_notify::NotifyState::Stopping]);
@@ -143,6 +151,7 @@ async fn run(mut settings: Settings, dev: Option<StateFolder>, lost_lines: LostL
         () = a_signal() => tracing::warn!("a second signal: what was still running is dropped"),
     }
     upkeep.abort();
+    reloading.abort();
     // The receiver is gone only when the admin API has ended by itself.
     if stop_admin.send(()).is_err() {
         tracing::debug!("the admin API had ended before");
@@ -210,6 +219,26 @@ async fn a_signal() {
     }
 }
 
+/// SIGHUP reads the certificates again, and nothing else: the configuration is read at the start only.
+async fn read_again_on_sighup(certificates: Option<Certificates>) {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+        return tracing::error!("SIGHUP cannot be waited for: it ends the process");
+    };
+    while hangup.recv().await.is_some() {
+        let Some(certificates) = certificates.clone() else {
+            tracing::warn!(
+                "SIGHUP: there are no certificates to read again; the configuration is read at the start only"
+            );
+            continue;
+        };
+        match tokio::task::spawn_blocking(move || certificates.read_again()).await {
+            Ok(Ok(())) => tracing::info!("the certificates were read again: new connections are shown these"),
+            Ok(Err(error)) => tracing::error!(%error, "the certificates were not read again: those in force stay"),
+            Err(error) => tracing::error!(%error, "reading the certificates again failed: those in force stay"),
+        }
+    }
+}
+
 async fn keep_up(metrics: Metrics, lost_lines: LostLines) {
     let lost = metrics::counter!("locum_log_lines_lost_total");
     let mut tick = tokio::time::interval(UPKEEP);
@@ -220,10 +249,11 @@ async fn keep_up(metrics: Metrics, lost_lines: LostLines) {
     }
 }
 
-fn entrance(settings: &ServerSettings) -> Entrance {
+fn entrance(settings: &ServerSettings, certificates: Option<&Certificates>) -> Result<Entrance, TlsError> {
     let proxies = &settings.hops.trusted;
     let proxy_protocol = if settings.proxy_protocol { proxies.clone() } else { TrustedProxies::default() };
-    Entrance { proxy_protocol, h2c: settings.h2c }
+    let tls = certificates.map(Certificates::server_config).transpose()?.map(Arc::new);
+    Ok(Entrance { proxy_protocol, h2c: settings.h2c, tls })
 }
 
 fn cores() -> usize {

@@ -99,6 +99,9 @@ fn the_example_tells_the_real_defaults() {
     assert_eq!(
         without,
         [
+            ".server.client_ca_file",
+            ".server.tls.certificate_file",
+            ".server.tls.key_file",
             ".store.url_file",
             ".redis.url",
             ".redis.url_file",
@@ -108,7 +111,8 @@ fn the_example_tells_the_real_defaults() {
         ]
     );
 
-    let no_default = ["url_file", "ca_file", "url = \"redis", "username_header"];
+    let tls = ["client_ca_file", "[[server.tls", "certificate_file", "key_file"];
+    let no_default = [&tls[..], &["url_file", "ca_file", "url = \"redis", "username_header"]].concat();
     let live = uncommented(|key| !no_default.iter().any(|start| key.starts_with(start)));
     let live = live.replace("on_loss = \"count\"", "").replace("timeout = \"100ms\"", "");
     let bare = "[apps.wiki]\nroutes = [{ path = \"/*\" }]";

@@ -128,6 +128,26 @@ fn trusted_proxies_are_named_or_nothing_is_said_of_them() {
     }
 }
 
+/// G11: with a certificate the gateway speaks TLS, and what would then be ignored is a problem.
+#[test]
+fn certificates_are_named_with_their_keys() {
+    let tls = "[[server.tls]]\ncertificate_file = \"a.pem\"\nkey_file = \"/run/a.key\"";
+    let settings = read(&format!("{APP}{tls}")).server.tls.unwrap();
+    let files = &settings.certificates[0];
+    assert_eq!((files.certificate.to_str(), files.key.to_str()), (Some("/etc/locum/a.pem"), Some("/run/a.key")));
+    assert!(settings.client_authorities.is_none() && read(APP).server.tls.is_none());
+    assert_eq!(
+        wrong_beside_an_app(&format!("[server]\nh2c = true\n{tls}")),
+        "locum.toml:5:1: `server.h2c` has no effect: clients have to speak TLS here; leave it out: HTTP/2 is spoken over \
+         TLS anyway"
+    );
+    assert_eq!(
+        wrong_beside_an_app("[server]\nclient_ca_file = \"ca.pem\""),
+        "locum.toml:5:1: `server.client_ca_file` has no effect: there is no `server.tls`; name a certificate, or leave \
+         this out"
+    );
+}
+
 /// C1: secrets come from files of their own, relative to the configuration's folder.
 #[test]
 fn a_url_is_read_from_its_file() {

@@ -7,6 +7,7 @@ mod crowd;
 mod dev;
 mod failover;
 mod full_disk;
+mod https;
 mod lockout;
 mod rows;
 mod stories;

@@ -37,7 +37,11 @@ impl Authority {
 
     /// Vouches for a server of this name.
     pub fn vouch_for(&self, name: &str) -> Identity {
-        let params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        self.vouch(&CertificateParams::new(vec![name.to_owned()]).expect("a name"))
+    }
+
+    /// Vouches for whatever the parameters say.
+    pub fn vouch(&self, params: &CertificateParams) -> Identity {
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("the authority signs");
         let identity = Identity { folder: tempfile::tempdir().expect("a temporary folder") };
@@ -49,11 +53,11 @@ impl Authority {
 }
 
 impl Identity {
-    fn certificate(&self) -> PathBuf {
+    pub fn certificate(&self) -> PathBuf {
         self.folder.path().join("server.pem")
     }
 
-    fn key(&self) -> PathBuf {
+    pub fn key(&self) -> PathBuf {
         self.folder.path().join("server.key")
     }
 

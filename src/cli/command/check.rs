@@ -9,9 +9,10 @@ use crate::cli::arguments::{ConfigCommand, Global};
 use crate::cli::exit::Failure;
 use crate::cli::output::{Output, print};
 use crate::cli::{find, in_process};
-use crate::clock::SystemClock;
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::{self, Purpose, Settings};
 use crate::server::secrets;
+use crate::server::tls::Certificates;
 use crate::store::Location;
 
 /// The configuration that is checked when none is named.
@@ -33,6 +34,13 @@ pub(in crate::cli) async fn check(global: &Global, output: Output) -> Result<(),
     let settings = find::load(&file, Purpose::Serve)?;
     let keys = &settings.secrets;
     secrets::read(&keys.pepper_file, &keys.tombstone_key_file).map_err(Failure::failed)?;
+    if let Some(tls) = &settings.server.tls {
+        let certificates = Certificates::read(tls).map_err(Failure::failed)?;
+        certificates.server_config().map_err(Failure::failed)?;
+        if let Some(wrong) = certificates.out_of_date(SystemClock.now()).into_iter().next() {
+            return Err(Failure::failed(wrong));
+        }
+    }
     let store = store_in_words(&settings).await?;
 
     let mut warnings = Vec::new();

@@ -117,7 +117,7 @@ pub(super) fn validate(
 }
 
 fn settings(file: &File, root: &At<'_>, around: &Surroundings<'_>, findings: &mut Findings) -> Option<Settings> {
-    let server = server::server(&file.server, &root.key("server"), findings);
+    let server = server::server(&file.server, &root.key("server"), around, findings);
     let admin = tables::admin(&file.admin, &root.key("admin"), around, findings);
     let store = urls::store(&file.store, &root.key("store"), around, findings);
     let redis = urls::redis(&file.redis, &root.key("redis"), around, findings);

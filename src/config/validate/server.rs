@@ -3,15 +3,21 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
-use super::Findings;
+use super::urls::Reported;
+use super::{Findings, Surroundings};
 use crate::config::duration;
 use crate::config::file::{ServerTable, TrustedHeader};
 use crate::config::problems::Problem;
-use crate::config::settings::ServerSettings;
+use crate::config::settings::{CertificateFiles, ServerSettings, TlsSettings};
 use crate::config::tree::At;
 use crate::gateway::{HopSettings, HopWords, TrustedProxies};
 
-pub(super) fn server(table: &ServerTable, at: &At<'_>, findings: &mut Findings) -> Option<ServerSettings> {
+pub(super) fn server(
+    table: &ServerTable,
+    at: &At<'_>,
+    around: &Surroundings<'_>,
+    findings: &mut Findings,
+) -> Option<ServerSettings> {
     let listen = table.listen.parse::<SocketAddr>();
     let listen = listen.map_err(|_| "give an address and a port, such as `127.0.0.1:8080` or `[::1]:8080`");
     let listen = findings.value(&at.key("listen"), &table.listen, listen);
@@ -19,6 +25,7 @@ pub(super) fn server(table: &ServerTable, at: &At<'_>, findings: &mut Findings) 
     let timeout = duration::parse(&table.shutdown_timeout);
     let shutdown_timeout = findings.value(&at.key("shutdown_timeout"), &table.shutdown_timeout, timeout);
     let hops = hops(table, at, findings);
+    let tls = tls(table, at, around, findings);
     Some(ServerSettings {
         listen: listen?,
         threads: NonZeroU32::new(table.threads.into()),
@@ -26,7 +33,43 @@ pub(super) fn server(table: &ServerTable, at: &At<'_>, findings: &mut Findings) 
         hops: hops?,
         proxy_protocol: table.proxy_protocol,
         h2c: table.h2c,
+        tls: tls.ok()?,
     })
+}
+
+/// What only one of plain and TLS understands would be silently ignored with the other.
+fn tls(
+    table: &ServerTable,
+    at: &At<'_>,
+    around: &Surroundings<'_>,
+    findings: &mut Findings,
+) -> Result<Option<TlsSettings>, Reported> {
+    let certificates = findings.each(&at.key("tls"), &table.tls, |findings, at, table| {
+        let certificate = around.path(&at.key("certificate_file"), &table.certificate_file, findings);
+        let key = around.path(&at.key("key_file"), &table.key_file, findings);
+        Some(CertificateFiles { certificate: certificate?, key: key? })
+    });
+    let ca_at = at.key("client_ca_file");
+    let client_authorities = match &table.client_ca_file {
+        Some(file) => Some(around.path(&ca_at, file, findings).ok_or(Reported)?),
+        None => None,
+    };
+    let certificates = certificates.ok_or(Reported)?;
+    if certificates.is_empty() {
+        if client_authorities.is_some() && !at.was_removed("tls") {
+            let wrong = format!("`{}` has no effect: there is no `server.tls`", ca_at.name());
+            findings.add(Problem::at(ca_at.key_place(), wrong).instead("name a certificate, or leave this out"));
+            return Err(Reported);
+        }
+        return Ok(None);
+    }
+    if table.h2c {
+        let at = at.key("h2c");
+        let wrong = format!("`{}` has no effect: clients have to speak TLS here", at.name());
+        findings.add(Problem::at(at.key_place(), wrong).instead("leave it out: HTTP/2 is spoken over TLS anyway"));
+        return Err(Reported);
+    }
+    Ok(Some(TlsSettings { certificates, client_authorities }))
 }
 
 fn hops(table: &ServerTable, at: &At<'_>, findings: &mut Findings) -> Option<HopSettings> {
