@@ -1,10 +1,11 @@
 //! Apps that fail in every way that an app can fail in.
 
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use locum::gateway::Timeouts;
+use socket2::{Domain, Socket, Type};
 
 use crate::client::{Answer, Client, End};
 use crate::upstream::{Next, Upstream, respond};
@@ -15,9 +16,12 @@ fn get(client: &mut Client, target: &str, credential: &Credential) -> Answer {
     client.answer().expect("there is an answer")
 }
 
-/// A loopback address on which nothing listens.
-fn nobody() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+/// A loopback address on which nothing listens, and nothing else can, as long as the socket is held.
+fn nobody() -> (Socket, SocketAddr) {
+    let held = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    held.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+    let address = held.local_addr().unwrap().as_socket().unwrap();
+    (held, address)
 }
 
 const SHORT: Timeouts = Timeouts {
@@ -29,7 +33,8 @@ const SHORT: Timeouts = Timeouts {
 /// G8: an app that is not there is a 502, and the client's connection goes on.
 #[test]
 fn an_app_that_is_not_there_is_a_bad_gateway() {
-    let world = World::before(nobody());
+    let (_held, nobody) = nobody();
+    let world = World::before(nobody);
     let billing = world.proxy_user("billing", &["user"]);
     let mut client = world.client();
     for _ in 0..3 {
@@ -43,7 +48,8 @@ fn an_app_that_is_not_there_is_a_bad_gateway() {
 #[test]
 fn one_instance_stands_in_for_another() {
     let upstream = Upstream::answering(|seen| seen.body.clone());
-    let world = World::open(&Plan { upstreams: vec![nobody(), upstream.address], ..Plan::of(upstream.address) });
+    let (_held, nobody) = nobody();
+    let world = World::open(&Plan { upstreams: vec![nobody, upstream.address], ..Plan::of(upstream.address) });
     let billing = world.proxy_user("billing", &["user"]);
     for _ in 0..10 {
         let mut client = world.client();

@@ -178,9 +178,10 @@ proptest! {
     fn a_token_with_something_around_it_is_not_that_token(
         seed in any::<u8>(), before in "[ -9;-~]{0,3}", after in "[ -~]{0,3}", cut in 0..3_usize,
     ) {
-        prop_assume!(!(before.is_empty() && after.is_empty() && cut == 0));
         let text = token(seed).expose().to_owned();
         let shown = format!("{before}{}{after}", &text[..text.len() - cut]);
+        // What was cut off may be put on again.
+        prop_assume!(shown != text);
         let presented = claimed(&basic(b"billing", shown.as_bytes())).unwrap();
         prop_assert!(presented.public_id().is_err(), "{shown}");
     }
