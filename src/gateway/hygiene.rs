@@ -14,8 +14,10 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Version};
 
+use super::identity_headers::Preset;
 use super::refusal::Refusal;
 use crate::authn::LOCUM_AUTHORIZATION;
+use crate::authn::scheme::Scheme;
 
 /// Names of a single hop (RFC 9110 §7.6.1); what they say ends here. `TE` goes too, because trailers are
 /// not forwarded.
@@ -34,7 +36,7 @@ const HOP_BY_HOP: [HeaderName; 10] = [
 
 /// What a hop before us could have said, and a client must not: the address, host, scheme, path or
 /// method that an application would believe in place of the real one.
-const HOP_WORDS: [HeaderName; 35] = [
+const HOP_WORDS: [HeaderName; 45] = [
     FORWARDED,
     HeaderName::from_static("x-real-ip"),
     HeaderName::from_static("x-client-ip"),
@@ -67,6 +69,16 @@ const HOP_WORDS: [HeaderName; 35] = [
     HeaderName::from_static("x-method-override"),
     HeaderName::from_static("x-request-id"),
     HeaderName::from_static("x-scheme"),
+    HeaderName::from_static("x-http-host-override"),
+    HeaderName::from_static("x-proxy-user"),
+    HeaderName::from_static("x-client-cert"),
+    HeaderName::from_static("x-ssl-client-cert"),
+    HeaderName::from_static("x-ssl-client-dn"),
+    HeaderName::from_static("x-ssl-client-s-dn"),
+    HeaderName::from_static("x-ssl-client-verify"),
+    HeaderName::from_static("ssl-client-cert"),
+    HeaderName::from_static("ssl-client-s-dn"),
+    HeaderName::from_static("ssl-client-verify"),
     HeaderName::from_static("x-accel-redirect"),
     HeaderName::from_static("x-sendfile"),
     HeaderName::from_static("proxy"),
@@ -79,6 +91,9 @@ const OWN_FAMILY: &str = "x-locum-";
 /// Names that mean something to every application; only their look-alikes are refused.
 const LOOK_ALIKES: [&str; 5] =
     ["transfer-encoding", "content-length", "proxy-authorization", "http2-settings", "locum-authorization"];
+
+/// The most names that `Connection` may nominate.
+const MOST_NOMINATED: usize = 32;
 
 /// The most that all fields of a head may take.
 const LARGEST_HEAD_BYTES: usize = 64 * 1024;
@@ -106,13 +121,15 @@ enum Treatment {
 }
 
 impl Hygiene {
-    /// `identity` are the names that any app is configured to receive, `usernames` those in which any route
+    /// `identity` are the names that any app is configured to receive, to which those of every preset are
+    /// added: an app that was told by one name of a family reads the others too. `usernames` are those in which any route
     /// reads a username. A name that is both is an identity's, and no client can say it.
     pub(super) fn new(
         identity: impl IntoIterator<Item = HeaderName>,
         usernames: impl IntoIterator<Item = HeaderName>,
     ) -> Self {
-        let managed: HashSet<HeaderName> = identity.into_iter().chain(HOP_WORDS).collect();
+        let families = Preset::ALL.into_iter().flat_map(Preset::names).map(HeaderName::from_static);
+        let managed: HashSet<HeaderName> = identity.into_iter().chain(families).chain(HOP_WORDS).collect();
         let usernames: HashSet<HeaderName> = usernames.into_iter().collect();
         let usernames: Vec<HeaderName> = usernames.into_iter().collect();
         let mut folded: HashSet<Box<str>> = managed.iter().map(|name| fold(name.as_str()).into()).collect();
@@ -177,7 +194,10 @@ impl Hygiene {
 pub fn never_arrives(name: &HeaderName) -> bool {
     let folded = fold(name.as_str());
     let of_a_hop = FAMILIES.iter().any(|family| *family != OWN_FAMILY && folded.starts_with(family));
-    of_a_hop || HOP_BY_HOP.iter().chain(&HOP_WORDS).any(|known| known.as_str() == folded)
+    let of_a_family = Preset::ALL.into_iter().filter(|preset| *preset != Preset::Locum).flat_map(Preset::names);
+    of_a_hop
+        || HOP_BY_HOP.iter().chain(&HOP_WORDS).any(|known| known.as_str() == folded)
+        || of_a_family.into_iter().any(|known| known == folded)
 }
 
 fn is_family(name: &str) -> bool {
@@ -209,6 +229,10 @@ fn refuse_ambiguous(version: Version, headers: &HeaderMap) -> Result<(), Refusal
     if count(&AUTHORIZATION) > 1 || count(&LOCUM_AUTHORIZATION) > 1 {
         return Err(Refusal::Malformed("authorization_repeated"));
     }
+    if [&AUTHORIZATION, &LOCUM_AUTHORIZATION].into_iter().filter_map(|name| headers.get(name)).any(is_another_spelling)
+    {
+        return Err(Refusal::Malformed("authorization_spelling"));
+    }
     if count(&CONTENT_LENGTH) > 1 {
         return Err(Refusal::Malformed("content_length_repeated"));
     }
@@ -226,6 +250,20 @@ fn refuse_ambiguous(version: Version, headers: &HeaderMap) -> Result<(), Refusal
     Ok(())
 }
 
+/// Whether an application that is lenient about what stands around a scheme's name would read one of ours
+/// where we do not: then a credential that the gate should judge would pass as the app's own (G2).
+fn is_another_spelling(value: &HeaderValue) -> bool {
+    let start = value.as_bytes().iter().position(u8::is_ascii_alphanumeric).unwrap_or(value.len());
+    let bare = &value.as_bytes()[start..];
+    [Scheme::Basic, Scheme::Bearer].into_iter().any(|scheme| {
+        let Some((name, rest)) = bare.split_at_checked(scheme.slug().len()) else { return false };
+        let read_by_us = start == 0 && rest.first().is_none_or(|next| *next == b' ');
+        let ends_there =
+            rest.first().is_none_or(|next| !next.is_ascii_alphanumeric() && !b"!#$%&'*+-.^_`|~".contains(next));
+        name.eq_ignore_ascii_case(scheme.slug().as_bytes()) && ends_there && !read_by_us
+    })
+}
+
 /// The names that `Connection` nominates. What frames the message, says whom it is for or who asks is not
 /// the client's to take away: a bad credential that vanished would be none, and a public route open.
 fn nominated(headers: &HeaderMap) -> Result<Vec<HeaderName>, Refusal> {
@@ -239,6 +277,9 @@ fn nominated(headers: &HeaderMap) -> Result<Vec<HeaderName>, Refusal> {
             let name = HeaderName::from_bytes(token.as_bytes()).map_err(|_| Refusal::Malformed("connection"))?;
             if !matches!(name, HOST | CONTENT_LENGTH | AUTHORIZATION) && name != LOCUM_AUTHORIZATION {
                 names.push(name);
+            }
+            if names.len() > MOST_NOMINATED {
+                return Err(Refusal::Malformed("connection"));
             }
         }
     }

@@ -37,6 +37,20 @@ const ROLES: Option<Field> = Some(Field::Roles);
 const UNSET: Option<Field> = None;
 
 impl Preset {
+    /// Every family there is.
+    pub(super) const ALL: [Self; 10] = [
+        Self::Locum,
+        Self::Oauth2Proxy,
+        Self::Authelia,
+        Self::Authentik,
+        Self::Grafana,
+        Self::Gitea,
+        Self::Jenkins,
+        Self::RemoteUser,
+        Self::Cloudflare,
+        Self::None,
+    ];
+
     /// The names that the family reads, told or only kept from clients.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         self.lines().iter().map(|(name, _)| *name)

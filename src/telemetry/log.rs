@@ -73,7 +73,7 @@ impl LostLines {
 /// cannot draw on an operator's terminal.
 ///
 /// # Errors
-/// When the filter cannot be read, or the log was set up before.
+/// When the filter cannot be read, the log was set up before, or the system refuses a thread.
 pub fn install(settings: &Settings) -> Result<Log, LogError> {
     let filter =
         EnvFilter::try_new(&settings.filter).map_err(|_| LogError::Filter { filter: settings.filter.clone() })?;

@@ -426,7 +426,7 @@ fn floods_end_their_connection() {
     assert_eq!(client.outcome(1), Outcome::Status(200), "others are served");
 }
 
-/// H2-020, H2-021, H2-022: a head that is small on the wire and large in memory, by references, is refused.
+/// H2-021: a head that is small on the wire and large in memory, by references, is refused.
 #[test]
 fn a_head_of_references_is_refused_by_what_it_unpacks_to() {
     let upstream = Upstream::echo();

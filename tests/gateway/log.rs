@@ -75,6 +75,10 @@ fn a_token_in_the_path_is_not_written_down() {
         assert_eq!(client.answer().unwrap().status, 200);
         assert_eq!(log.wait_for(&format!("/pub/{place}/locum_pat_…"))["status"], 200);
     }
+    let mut client = world.client();
+    client.send(format!("{} /pub/as-a-method HTTP/1.1\r\nHost: app.test\r\n\r\n", billing.token));
+    assert_eq!(client.answer().unwrap().status, 405);
+    assert_eq!(log.wait_for("/pub/as-a-method")["method"], "locum_pat_…");
     assert!(!log.text().contains(&billing.token[22..62]));
 }
 

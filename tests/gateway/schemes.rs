@@ -235,3 +235,51 @@ fn an_attempt_is_on_the_account_that_it_names_else_on_that_of_its_token() {
     }
     assert_eq!(scene.ask("/app/x", &scene.billing.basic()), 401, "without a name it is the token's account");
 }
+
+/// G2, HD-042: what another program would read as a Basic or a Bearer, and Locum as neither, is nobody's.
+#[test]
+fn a_scheme_in_another_spelling_is_refused() {
+    let scene = scene();
+    let spelled = |value: &str| (value.to_owned(), format!("Authorization: {value}\r\n"));
+    let values =
+        ["Basic\tYTpi", "Basic,YTpi", "basic\"YTpi\"", ",Basic YTpi", "\"Basic YTpi", "Bearer\teyJh", "(Bearer eyJh"];
+    for value in values {
+        let (what, line) = spelled(value);
+        scene.refused("/pub/x", &[(&what, line.clone())], 400);
+        scene.refused("/every/x", &[(&what, format!("{}{line}", scene.billing.own_bearer()))], 400);
+    }
+    for value in
+        ["Basic-Custom YTpi", "Basics YTpi", "Digest username=\"a\"", "key,Basic", "AWS4-HMAC-SHA256 Credential=a/b"]
+    {
+        assert_eq!(scene.ask("/pub/x", &spelled(value).1), 200, "{value} is the app's own");
+    }
+}
+
+/// G5: an app that is told by one name of a family is sent no other name of any family by a client.
+#[test]
+fn a_name_of_a_family_that_nobody_configured_does_not_arrive() {
+    let scene = scene();
+    let names = [
+        "X-WEBAUTH-ROLE",
+        "Remote-User",
+        "X-Remote-Group",
+        "X-Auth-Request-Email",
+        "X-authentik-groups",
+        "SSL-Client-S-DN",
+    ];
+    let lines = names.map(|name| format!("{name}: admin\r\n")).concat();
+    assert_eq!(scene.ask("/pub/x", &lines), 200);
+    let seen = scene.upstream.last().text().to_ascii_lowercase();
+    for name in names {
+        assert!(!seen.contains(&name.to_ascii_lowercase()), "{name}: {seen}");
+    }
+    scene.refused("/pub/x", &[("folded", "X_WebAuth_Role: admin\r\n".to_owned())], 400);
+}
+
+/// H1-045: as many nominations as no honest client makes are refused.
+#[test]
+fn endless_nominations_are_refused() {
+    let scene = scene();
+    scene.refused("/pub/x", &[("nominations", format!("Connection: {}\r\n", "a,".repeat(40)))], 400);
+    assert_eq!(scene.ask("/pub/x", "Connection: close, x-a, x-b\r\nX-A: 1\r\n"), 200);
+}

@@ -1,4 +1,4 @@
-//! L4: every failure takes the same time, measured over real sockets with Welch's test.
+//! L4: every failure is answered alike and takes the same time, measured over real sockets with Welch's test.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 #![expect(clippy::cast_precision_loss, reason = "a count of samples is far below 2^52")]
@@ -50,8 +50,8 @@ fn samples() -> usize {
     (600 * scale).min(10_000)
 }
 
-/// One request on a connection that stays open; answers with the status and how long it took.
-fn ask(stream: &mut TcpStream, line: &str, buffer: &mut [u8]) -> (u16, Duration) {
+/// One request on a connection that stays open; answers with the answer and how long it took.
+fn ask(stream: &mut TcpStream, line: &str, buffer: &mut [u8]) -> (String, Duration) {
     let request = format!("GET /x HTTP/1.1\r\nHost: app.test\r\n{line}\r\n");
     let start = Instant::now();
     stream.write_all(request.as_bytes()).expect("the request is sent");
@@ -65,7 +65,16 @@ fn ask(stream: &mut TcpStream, line: &str, buffer: &mut [u8]) -> (u16, Duration)
         }
     }
     let took = start.elapsed();
-    (locum::parse_answer(&buffer[..length]).status, took)
+    (String::from_utf8_lossy(&buffer[..length]).into_owned(), took)
+}
+
+/// An answer without what differs between any two: its date, and the id of its request.
+fn likeness(answer: &str) -> String {
+    let body = locum::parse_answer(answer.as_bytes()).body;
+    let problem: serde_json::Value = serde_json::from_str(&body).expect("a refusal is a problem document");
+    let id = problem["request_id"].as_str().expect("every refusal has an id").to_owned();
+    let dated = |line: &&str| !line.to_ascii_lowercase().starts_with("date:");
+    answer.replace(&id, "ID").lines().filter(dated).collect::<Vec<_>>().join("\n")
 }
 
 fn whole(bytes: &[u8]) -> bool {
@@ -127,10 +136,11 @@ fn measure(extra: &str) -> Vec<Class> {
     let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut stream = locum::connect_from(Ipv4Addr::LOCALHOST.into(), gate.address());
     let mut buffer = vec![0; 16 * 1024];
+    let mut alike = None;
     for round in 0..samples() + 20 {
         if round % 10 == 0 {
-            let (status, _) = ask(&mut stream, &ann.basic(), &mut buffer);
-            assert_eq!(status, 200, "a success in between keeps the account from being shut");
+            let (answer, _) = ask(&mut stream, &ann.basic(), &mut buffer);
+            assert!(answer.starts_with("HTTP/1.1 200 "), "a success in between keeps the account from being shut");
         }
         // In an order of its own each round: what one refusal leaves to be done must not always be done during
         // the same next one.
@@ -138,9 +148,12 @@ fn measure(extra: &str) -> Vec<Class> {
         order.shuffle(&mut rand::rng());
         for at in order {
             let class = &mut classes[at];
-            let (status, took) = ask(&mut stream, &class.line, &mut buffer);
-            assert_eq!(status, 401, "{}", class.name);
-            if round >= 20 {
+            let (answer, took) = ask(&mut stream, &class.line, &mut buffer);
+            assert!(answer.starts_with("HTTP/1.1 401 "), "{}: {answer}", class.name);
+            if round < 20 {
+                let likeness = likeness(&answer);
+                assert_eq!(&likeness, alike.get_or_insert_with(|| likeness.clone()), "{}", class.name);
+            } else {
                 class.took_us.push(took.as_secs_f64() * 1e6);
             }
         }

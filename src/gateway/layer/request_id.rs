@@ -115,7 +115,7 @@ impl Line {
         tracing::info!(
             target: "locum::access",
             request_id = self.id.as_str(),
-            method = self.asked.as_ref().map(|(method, _)| method.as_str()),
+            method = self.asked.as_ref().map(|(method, _)| blotted(method.as_str())).as_deref(),
             path = self.asked.as_ref().map(|(_, uri)| blotted(uri.path())).as_deref(),
             status,
             app = route.map(|route| route.app.as_str()),
@@ -132,7 +132,7 @@ impl Line {
     }
 }
 
-/// A path as it may be written down: what follows the marker of a token in it is left out, percent-encoded
+/// A method or path as it may be written down: what follows the marker of a token in it is left out, percent-encoded
 /// or not. Some programs put a token where only a name belongs (T4).
 fn blotted(path: &str) -> Cow<'_, str> {
     if !path.contains("locum_") && !path.contains('%') {

@@ -18,7 +18,8 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// How long lines come together before they are written.
 const TOGETHER: Duration = Duration::from_millis(5);
-/// The most that waits in the buffer of one thread. What finds no place is lost, and counted.
+/// The most that waits in the buffer of one thread (those that serve and the few that control have one each).
+/// What finds no place is lost, and counted.
 const LARGEST_BYTES: usize = 4 << 20;
 /// How long the end waits for a reader that stands still.
 const PATIENCE: Duration = Duration::from_secs(1);
