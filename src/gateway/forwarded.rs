@@ -72,7 +72,8 @@ impl<'a> Iterator for Elements<'a> {
 /// What one proxy said of whom it had before it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Element<'a> {
-    pub(super) by_whom: Option<&'a str>,
+    /// The node that `for` names: an address, `unknown`, or a name that the proxy made up (RFC 7239 §6).
+    pub(super) node: Option<&'a str>,
     pub(super) scheme: Option<&'a str>,
     pub(super) host: Option<&'a str>,
 }
@@ -87,7 +88,7 @@ impl<'a> Element<'a> {
             let (name, value) = pair.split_once('=').ok_or(Unreadable)?;
             let value = unquoted(value)?;
             let place = match name {
-                name if name.eq_ignore_ascii_case("for") => &mut element.by_whom,
+                name if name.eq_ignore_ascii_case("for") => &mut element.node,
                 name if name.eq_ignore_ascii_case("proto") => &mut element.scheme,
                 name if name.eq_ignore_ascii_case("host") => &mut element.host,
                 _ => continue,
@@ -101,7 +102,7 @@ impl<'a> Element<'a> {
 
     /// The address that `for` names. `unknown` and names that a proxy made up are none.
     pub(super) fn address(&self) -> Result<IpAddr, Unreadable> {
-        let node = self.by_whom.ok_or(Unreadable)?;
+        let node = self.node.ok_or(Unreadable)?;
         // Only in brackets, or the port would be one more group of the address.
         if node.matches(':').nth(1).is_some() && !node.starts_with('[') {
             return Err(Unreadable);

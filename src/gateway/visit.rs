@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use super::body::Body;
 use super::client::{Client, Scheme};
 use super::hangup::Hangup;
-use super::head_guard::{HeadFault, STAND_IN_PATH};
+use super::head_guard::{HeadFault, REFUSED_PATH};
 use super::record::{Decision, Record};
 use super::refusal::{Format, Refusal};
 use crate::clock::Timestamp;
@@ -85,16 +85,16 @@ impl Peer {
         }
     }
 
-    /// For the head guard: a head was refused, and its stand-in is the last request of the connection.
+    /// For the head guard: a head was refused, and its placeholder is the last request of the connection.
     pub(super) fn refuse(&self, fault: HeadFault) {
         // The first one stands; after it nothing is read any more.
         let _first = self.connection.fault.set(fault);
     }
 
-    /// Why the request is to be refused whatever it says: it stands in for one that was not read.
+    /// Why the request is to be refused whatever it says: it is the placeholder of one that was not read.
     pub(super) fn fault_of<B>(&self, request: &Request<B>) -> Option<HeadFault> {
         let fault = *self.connection.fault.get()?;
-        (request.uri().path() == STAND_IN_PATH).then_some(fault)
+        (request.uri().path() == REFUSED_PATH).then_some(fault)
     }
 
     /// The address as it stands in `X-Forwarded-For`.

@@ -13,8 +13,8 @@
 //! ```
 //!
 //! Nothing is repaired. A head that is refused never reaches hyper: in its place, and in its turn behind
-//! the answers to what was pipelined before it, hyper reads a request that asks to be refused, so that
-//! the refusal comes from where all refusals come from, with an id and a line in the log. No byte that
+//! the answers to what was pipelined before it, hyper reads a placeholder, a request that asks to be refused, so
+//! that the refusal comes from where all refusals come from, with an id and a line in the log. No byte that
 //! came behind it is ever read as a request.
 //!
 //! Architecture invariant: whatever the guard and hyper both accept, they read alike. Where the guard
@@ -28,7 +28,7 @@ mod stream;
 pub use scanner::{End, Limits, Scan, Scanner};
 pub use stream::HeadGuard;
 
-pub(super) use stream::STAND_IN_PATH;
+pub(super) use stream::REFUSED_PATH;
 
 use super::refusal::Refusal;
 

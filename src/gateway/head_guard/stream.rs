@@ -16,10 +16,10 @@ use tokio::time::{Sleep, sleep};
 use super::scanner::{End, Limits, Scanner};
 use crate::gateway::visit::Peer;
 
-/// What hyper reads in place of a head that is refused. The target is one that no app is ever asked for,
+/// The placeholder: what hyper reads where a head is refused. The target is one that no app is ever asked for,
 /// because what it consists of has to be percent-encoded.
-const STAND_IN: &[u8] = b"GET /{refused} HTTP/1.1\r\nConnection: close\r\n\r\n";
-pub(in crate::gateway) const STAND_IN_PATH: &str = "/{refused}";
+const REFUSED_REQUEST: &[u8] = b"GET /{refused} HTTP/1.1\r\nConnection: close\r\n\r\n";
+pub(in crate::gateway) const REFUSED_PATH: &str = "/{refused}";
 
 /// How long a client that is refused may go on sending before its connection is dropped. Closed at once,
 /// it would be reset while it writes, and could lose the answer that it was sent.
@@ -42,7 +42,7 @@ pub struct HeadGuard<S> {
 enum Ending {
     /// The connection is open.
     Open,
-    /// A head was refused; so much of the stand-in was handed on.
+    /// A head was refused; so much of the placeholder was handed on.
     Refused { handed: usize },
     /// A body broke its framing: hyper is to see the end of the connection.
     Broken,
@@ -138,9 +138,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for HeadGuard<S> {
             }
             match &mut this.ending {
                 Ending::Open => {}
-                Ending::Refused { handed } if *handed < STAND_IN.len() => {
-                    let part = buf.remaining().min(STAND_IN.len() - *handed);
-                    buf.put_slice(&STAND_IN[*handed..*handed + part]);
+                Ending::Refused { handed } if *handed < REFUSED_REQUEST.len() => {
+                    let part = buf.remaining().min(REFUSED_REQUEST.len() - *handed);
+                    buf.put_slice(&REFUSED_REQUEST[*handed..*handed + part]);
                     *handed += part;
                     return Poll::Ready(Ok(()));
                 }
