@@ -135,16 +135,20 @@ fn parse_block(bytes: &[u8]) -> Result<Said, Fault> {
 
 /// What the additional values say of TLS; all of them have to fit, to the last byte.
 fn speaks_tls(mut values: &[u8]) -> Result<bool, Fault> {
-    let mut tls = false;
+    let mut tls = None;
     while let Some((head, rest)) = values.split_first_chunk::<3>() {
         let length = usize::from(u16::from_be_bytes([head[1], head[2]]));
         let value = rest.get(..length).ok_or(Fault::Invalid)?;
         if head[0] == TLV_TLS {
-            tls = value.first().ok_or(Fault::Invalid)? & CLIENT_TLS != 0;
+            let said = value.first().ok_or(Fault::Invalid)? & CLIENT_TLS != 0;
+            // Said twice, it could be said in two ways.
+            if tls.replace(said).is_some() {
+                return Err(Fault::Invalid);
+            }
         }
         values = &rest[length..];
     }
-    if values.is_empty() { Ok(tls) } else { Err(Fault::Invalid) }
+    if values.is_empty() { Ok(tls.unwrap_or(false)) } else { Err(Fault::Invalid) }
 }
 
 #[cfg(test)]
@@ -221,6 +225,8 @@ mod tests {
             block(1, 0x11, &[&V4[..], &[0x20, 0, 9, 1]].concat()),
             block(1, 0x11, &[&V4[..], &[0x04, 0]].concat()),
             block(1, 0x11, &[&V4[..], &[0x20, 0, 0]].concat()),
+            block(1, 0x11, &[&V4[..], &[0x20, 0, 1, 0, 0x20, 0, 1, 1]].concat()),
+            block(1, 0x11, &[&V4[..], &[0x20, 0, 1, 1, 0x20, 0, 1, 1]].concat()),
             block(1, 0x11, &[0; 5000]),
         ] {
             assert_eq!(client(&bytes), Err(Fault::Invalid), "{bytes:?}");
