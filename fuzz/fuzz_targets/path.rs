@@ -19,7 +19,7 @@ fuzz_target!(|path: &str| {
         }
         Readings::Several(several) => several,
     };
-    assert!(!readings.is_empty() && readings.len() <= 32, "{} readings", readings.len());
+    assert!(!readings.is_empty() && readings.len() <= 24, "{} readings", readings.len());
     for reading in &readings {
         assert!(reading.starts_with('/'), "{reading:?} leaves the tree");
         assert!(!reading.contains('\\') && !reading.chars().any(|c| c < ' ' || c == '\x7f'), "{reading:?}");
