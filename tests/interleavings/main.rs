@@ -24,7 +24,7 @@ mod directory {
 }
 
 /// Runs a story in many schedules: drawn at random, and with few but nasty changes of who runs.
-fn in_every_order(story: impl Fn() + Send + Sync + 'static) {
+fn in_many_orders(story: impl Fn() + Send + Sync + 'static) {
     let scale = std::env::var_os("LOCUM_TEST_SCALE").and_then(|text| text.to_str()?.parse().ok()).unwrap_or(1);
     let story = std::sync::Arc::new(story);
     let again = std::sync::Arc::clone(&story);
@@ -39,9 +39,17 @@ fn config() -> Config {
     config
 }
 
-/// Whether some schedule of a story ends wrong.
-fn goes_wrong_in_some_order(story: impl Fn() + Send + Sync + std::panic::UnwindSafe + 'static) -> bool {
-    std::panic::catch_unwind(|| Runner::new(RandomScheduler::new(20_000), config()).run(story)).is_err()
+/// What a story says that ends wrong in some schedule, so that no other panic is taken for it.
+fn said_in_some_order(story: impl Fn() + Send + Sync + std::panic::UnwindSafe + 'static) -> Option<String> {
+    let ended = std::panic::catch_unwind(|| Runner::new(RandomScheduler::new(20_000), config()).run(story));
+    let payload = ended.err()?;
+    match payload.downcast::<String>() {
+        Ok(said) => Some(*said),
+        Err(payload) => match payload.downcast::<&str>() {
+            Ok(said) => Some((*said).to_owned()),
+            Err(payload) => std::panic::resume_unwind(payload),
+        },
+    }
 }
 
 fn account(number: u8) -> directory::AccountId {
