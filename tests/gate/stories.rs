@@ -1,12 +1,17 @@
 //! The main job, told through public doors: a program with a username and a PAT reaches an app.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use locum::clock::{Clock as _, SystemClock, Timestamp};
+use sqlx::{ConnectOptions as _, Connection as _};
+
 use crate::frames::{DATA, Frames, GOAWAY, HEADERS, status};
-use crate::locum::{Locum, basic, binary, configuration, connect_from};
+use crate::locum::{Locum, ProxyUser, basic, binary, configuration, connect_from};
 use crate::upstream::Upstream;
 
 fn gate() -> (Upstream, Locum) {
@@ -142,6 +147,21 @@ fn endless_app() -> SocketAddr {
     address
 }
 
+/// What the user is being sent by an [`endless_app`], once it has begun.
+fn running_stream(gate: &Locum, user: &ProxyUser) -> TcpStream {
+    let mut stream = connect_from(Ipv4Addr::LOCALHOST.into(), gate.address());
+    let request = format!("GET /events HTTP/1.1\r\nHost: app.test\r\n{}\r\n", user.basic());
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut received = vec![0; 4096];
+    let mut got = 0;
+    while !received[..got].ends_with(b"data: x\n\r\n") {
+        let more = stream.read(&mut received[got..]).expect("the stream runs");
+        assert!(more > 0, "the stream ended before it ran: {}", String::from_utf8_lossy(&received[..got]));
+        got += more;
+    }
+    stream
+}
+
 /// Withdraws something from the person named and the token with that public id.
 type Withdraw<'a> = &'a dyn Fn(&str, &str);
 
@@ -160,20 +180,54 @@ fn a_running_stream_is_cut_when_access_is_withdrawn() {
     for (number, (what, withdraw)) in withdrawals.iter().enumerate() {
         let name = format!("user{number}");
         let user = gate.add_proxy_user_of(&name);
-        let mut stream = connect_from(Ipv4Addr::LOCALHOST.into(), gate.address());
-        let request = format!("GET /events HTTP/1.1\r\nHost: app.test\r\n{}\r\n", user.basic());
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut received = vec![0; 4096];
-        let mut got = 0;
-        while !received[..got].ends_with(b"data: x\n\r\n") {
-            got += stream.read(&mut received[got..]).expect("the stream runs");
-        }
+        let mut stream = running_stream(&gate, &user);
         withdraw(&name, &user.public_id);
         let withdrawn = Instant::now();
         let mut rest = Vec::new();
         let ended = stream.read_to_end(&mut rest);
         assert!(withdrawn.elapsed() < Duration::from_secs(2), "{what}: cut after {:?}", withdrawn.elapsed());
         assert!(!rest.ends_with(b"0\r\n\r\n"), "{what}: a cut is not a clean end ({ended:?})");
+    }
+}
+
+/// Lets a token that nobody has used yet expire at `instant`. Past Locum, which gives none less than a minute.
+fn set_expiry(gate: &Locum, user: &ProxyUser, instant: Timestamp) {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(gate.folder().join("locum.db"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut connection = options.connect().await.unwrap();
+        let changed = sqlx::query("UPDATE pats SET expires_at = ? WHERE public_id = ?")
+            .bind(instant.as_millis())
+            .bind(&user.public_id)
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        assert_eq!(changed.rows_affected(), 1);
+        connection.close().await.unwrap();
+    });
+}
+
+/// R3: expiry cuts what runs by itself, at its instant and not before, and nothing else.
+#[test]
+fn a_running_stream_is_cut_when_its_token_runs_out() {
+    let gate = Locum::start(&configuration(endless_app(), ""));
+    let user = gate.add_proxy_user_of("ann");
+    let lasting = gate.new_pat("ann-ci");
+    let instant = SystemClock.now().plus(Duration::from_secs(3));
+    set_expiry(&gate, &user, instant);
+    let (mut stream, mut other) = (running_stream(&gate, &user), running_stream(&gate, &lasting));
+    assert!(SystemClock.now() < instant, "the streams took too long to begin");
+    let mut rest = Vec::new();
+    let ended = stream.read_to_end(&mut rest);
+    let cut = SystemClock.now();
+    assert!(cut >= instant, "cut at {cut}, and it expires at {instant}");
+    let late = cut.since(instant);
+    assert!(late < Duration::from_secs(1), "cut {late:?} after its instant");
+    assert!(!rest.ends_with(b"0\r\n\r\n"), "a cut is not a clean end ({ended:?})");
+    assert_eq!(gate.get("app.test", "/", &user.basic()).status, 401);
+    let mut more = [0; 4096];
+    for _ in 0..20 {
+        assert!(other.read(&mut more).unwrap() > 0, "the other token's runs on");
     }
 }
 
@@ -361,6 +415,23 @@ fn a_foreign_authorization_passes_and_an_invalid_one_of_ours_does_not() {
     assert_eq!(gate.get("app.test", "/x", foreign).status, 401, "a foreign one opens nothing");
 }
 
+/// Every file in a folder and the folders in it. Sockets are none: nothing stays in them.
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            files.extend(files_below(&entry.path()));
+        } else if kind.is_file() {
+            files.push(entry.path());
+        } else {
+            assert!(kind.is_socket(), "{} is neither file, folder nor socket", entry.path().display());
+        }
+    }
+    files
+}
+
 /// T4, LG-001: the secret is in no file that Locum writes and in no line that it logs.
 #[test]
 fn no_secret_reaches_the_store_or_the_log() {
@@ -372,15 +443,23 @@ fn no_secret_reaches_the_store_or_the_log() {
     assert_eq!(gate.get("app.test", "/x", &user.bearer()).status, 200);
     assert_eq!(gate.get("app.test", "/x", &basic("ann-ci", &canary)).status, 401);
     assert_eq!(gate.get("app.test", "/x", &basic(&canary, "x")).status, 401);
-    assert_eq!(gate.get("app.test", "/x", &format!("Authorization: Bearer {}x\r\n", user.pat)).status, 401);
     gate.cli_with_input(&["pat", "check"], &user.pat);
     let history = gate.run_cli(&["history", "--json"]);
+    assert_eq!(gate.get("app.test", "/last", &format!("Authorization: Bearer {}x\r\n", user.pat)).status, 401);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !gate.log().contains("/last") {
+        assert!(Instant::now() < deadline, "the last request is not in the log");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let log = gate.log();
+    assert!(log.contains(r#""level":"TRACE""#), "nothing of the level that was asked for");
+    let files = files_below(gate.folder());
+    assert!(files.contains(&gate.folder().join("locum.db")), "{files:?}");
     for secret in [&user.pat[22..62], &canary[22..62]] {
-        assert!(!gate.log().contains(secret), "in the log");
+        assert!(!log.contains(secret), "in the log");
         assert!(!history.contains(secret), "in the history");
-        for entry in std::fs::read_dir(gate.folder()).unwrap() {
-            let path = entry.unwrap().path();
-            let Ok(bytes) = std::fs::read(&path) else { continue };
+        for path in &files {
+            let bytes = std::fs::read(path).unwrap();
             let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
             assert!(!found, "in {}", path.display());
         }
