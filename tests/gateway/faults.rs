@@ -62,7 +62,7 @@ fn one_instance_stands_in_for_another() {
     }
 }
 
-/// DS-007: an app that accepts and never answers is a 504 in time; another app is not held up.
+/// G8, DS-007: an app that accepts and never answers is a 504 in time; another app is not held up.
 #[test]
 fn an_app_that_never_answers_is_a_gateway_timeout() {
     let upstream = Upstream::start(
