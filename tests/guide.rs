@@ -1,9 +1,11 @@
-//! The table of action types in `docs/guide.md` is the program's own.
+//! The tables of `docs/guide.md` are the program's own: action types and metrics.
 //!
-//! `LOCUM_BLESS=1 cargo test --test guide` writes it.
+//! `LOCUM_BLESS=1 cargo test --test guide` writes the first.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![expect(clippy::disallowed_methods, reason = "nothing here is asynchronous")]
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -43,4 +45,34 @@ fn the_guide_lists_every_type_of_action() {
     } else {
         assert!(found == made, "the table is not the program's: run LOCUM_BLESS=1 cargo test --test guide");
     }
+}
+
+/// The names of the metrics that the program records, as its source has them.
+fn metrics_in(folder: &Path, names: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            metrics_in(&path, names);
+            continue;
+        }
+        let source = std::fs::read_to_string(&path).unwrap();
+        for macro_name in ["counter!(", "gauge!(", "histogram!("] {
+            let calls = source.split(macro_name).skip(1);
+            names.extend(
+                calls
+                    .filter_map(|call| call.trim_start().strip_prefix('"')?.split_once('"'))
+                    .map(|(name, _)| name.to_owned()),
+            );
+        }
+    }
+}
+
+/// G13: every metric stands in the guide.
+#[test]
+fn the_guide_lists_every_metric() {
+    let mut names = BTreeSet::new();
+    metrics_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut names);
+    assert!(names.len() > 10 && names.contains("locum_requests_total"), "{names:?}");
+    let missing: Vec<&String> = names.iter().filter(|name| !GUIDE.contains(&format!("`{name}`"))).collect();
+    assert!(missing.is_empty(), "these metrics are not in docs/guide.md: {missing:?}");
 }
