@@ -38,6 +38,7 @@ pub use identity_headers::{Field, HeaderLine, Piece, Preset};
 pub use plan::Plan;
 pub use refusal::Refusal;
 pub use settings::{AppSettings, Identity, Problem, Settings, Timeouts};
+pub use upstream::AppConnections;
 pub use visit::{Arrival, Peer};
 
 use crate::authn::Authn;
@@ -65,6 +66,7 @@ pub struct Parts {
     pub authz: Authz,
     pub in_flight: InFlight,
     pub clock: Arc<dyn Clock>,
+    pub app_connections: AppConnections,
     /// Tells the request ids of this run from those of another; drawn at random.
     pub run: u32,
 }
@@ -99,9 +101,9 @@ impl Gateway {
     + Send
     + 'static
     + use<> {
-        let Parts { authn, authz, in_flight, clock, run } = self.parts.clone();
+        let Parts { authn, authz, in_flight, clock, app_connections, run } = self.parts.clone();
         let plan = Plan::compile(&self.settings).expect("the same settings were compiled in `Gateway::new`");
-        let upstream = upstream::Http1::new(plan.instances);
+        let upstream = upstream::Http1::new(plan.instances, app_connections);
         let plan = Arc::new(plan);
         let meters = Arc::new(meters::Meters::new(&self.settings));
         let ids = Arc::new(visit::RequestIds::new(run, core));

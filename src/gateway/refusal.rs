@@ -36,6 +36,8 @@ pub enum Refusal {
     Throttled(Duration),
     /// Nobody could decide.
     Undecided(&'static str),
+    /// As many connections to apps are in use as may be.
+    Full,
     /// The app could not be reached, or what it answered is no answer.
     BadUpstream(&'static str),
     SilentUpstream,
@@ -85,7 +87,7 @@ impl Refusal {
             Self::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
             Self::Denied(_) => StatusCode::FORBIDDEN,
             Self::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Undecided(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Undecided(_) | Self::Full => StatusCode::SERVICE_UNAVAILABLE,
             Self::BadUpstream(_) => StatusCode::BAD_GATEWAY,
             Self::SilentUpstream => StatusCode::GATEWAY_TIMEOUT,
             Self::Fault => StatusCode::INTERNAL_SERVER_ERROR,
@@ -110,6 +112,7 @@ impl Refusal {
                 ("Too many failures", "Too many attempts from this address have failed. Try again later.")
             }
             Self::Undecided(_) => ("Not now", "Whether this is allowed cannot be decided at the moment. Try again."),
+            Self::Full => ("Too busy", "The gateway has no room for another request to an application. Try again."),
             Self::BadUpstream(_) => ("Bad gateway", "The application did not answer as it should."),
             Self::SilentUpstream => ("Gateway timeout", "The application did not answer in time."),
             Self::Fault => ("Internal error", "The gateway failed to handle the request."),
@@ -128,6 +131,7 @@ impl Refusal {
             Self::Denied(_) => "not-allowed",
             Self::Throttled(_) => "too-many-failures",
             Self::Undecided(_) => "not-now",
+            Self::Full => "too-busy",
             Self::BadUpstream(_) => "bad-gateway",
             Self::SilentUpstream => "gateway-timeout",
             Self::Fault => "internal-error",
@@ -149,6 +153,7 @@ impl Refusal {
             Self::Method { .. } => "method",
             Self::Denied(denial) => denial.slug(),
             Self::Throttled(_) => "throttled",
+            Self::Full => "app_connections_full",
             Self::SilentUpstream => "response_timeout",
             Self::Fault => "panic",
         }
@@ -166,7 +171,7 @@ impl Refusal {
             Self::Denied(_) => Decision::Denied,
             Self::Throttled(_) => Decision::Throttled,
             Self::Undecided(_) | Self::Fault => Decision::Failed,
-            Self::BadUpstream(_) | Self::SilentUpstream => Decision::UpstreamFailed,
+            Self::Full | Self::BadUpstream(_) | Self::SilentUpstream => Decision::UpstreamFailed,
         }
     }
 
@@ -184,6 +189,7 @@ impl Refusal {
             | Self::Denied(_)
             | Self::Throttled(_)
             | Self::Undecided(_)
+            | Self::Full
             | Self::BadUpstream(_)
             | Self::SilentUpstream => false,
         }
@@ -192,7 +198,7 @@ impl Refusal {
     const fn try_again_after(&self) -> Option<Duration> {
         match self {
             Self::Throttled(wait) => Some(*wait),
-            Self::Undecided(_) => Some(Duration::from_secs(1)),
+            Self::Undecided(_) | Self::Full => Some(Duration::from_secs(1)),
             _ => None,
         }
     }
@@ -306,6 +312,7 @@ mod tests {
             Refusal::Denied(Denial::RoleMissing),
             Refusal::Throttled(Duration::from_millis(1_001)),
             Refusal::Undecided("x"),
+            Refusal::Full,
             Refusal::BadUpstream("x"),
             Refusal::SilentUpstream,
             Refusal::Fault,

@@ -1,8 +1,9 @@
-//! How many file descriptors the process has, and how many of them clients may take.
+//! How many file descriptors the process has, and how many of them clients and apps may take.
 //!
 //! Whoever opens connections and says nothing needs no credential for it. So clients share a part, and
 //! the rest is kept for what a crowd must not take away: the apps, the store, Redis, and the admin
-//! socket, by which an operator revokes and looks while the crowd is there (DS-005).
+//! socket, by which an operator revokes and looks while the crowd is there (DS-005). Apps have a part of
+//! their own, because one client may want a hundred connections to them at once.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -24,20 +25,38 @@ pub(super) fn raise() -> u64 {
     }
 }
 
-/// How many clients may be connected at once: each may need a connection to an app as well.
+/// How many clients may be connected at once: a half of what is left, because most of them need a connection
+/// to an app as well.
 pub(super) fn for_clients(descriptors: u64) -> usize {
-    let left = descriptors - RESERVED.min(descriptors / 2);
-    usize::try_from(left / 2).unwrap_or(usize::MAX).max(1)
+    at_least_one(left(descriptors) / 2)
+}
+
+/// How many connections to apps there may be at once, in use or kept: the rest.
+pub(super) fn for_apps(descriptors: u64) -> usize {
+    let left = left(descriptors);
+    at_least_one(left - left / 2)
+}
+
+fn left(descriptors: u64) -> u64 {
+    descriptors - RESERVED.min(descriptors / 2)
+}
+
+fn at_least_one(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX).max(1)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::for_clients;
+    use super::{for_apps, for_clients};
 
+    /// DS-005
     #[test]
-    fn clients_leave_room_for_everything_else() {
-        for (descriptors, clients) in [(128, 32), (1024, 384), (20_000, 9_872), (1, 1), (0, 1)] {
-            assert_eq!(for_clients(descriptors), clients, "of {descriptors}");
+    fn clients_and_apps_leave_room_for_everything_else() {
+        for (descriptors, clients, apps) in
+            [(128, 32, 32), (1023, 383, 384), (20_000, 9_872, 9_872), (1, 1, 1), (0, 1, 1)]
+        {
+            let shares = (for_clients(descriptors), for_apps(descriptors));
+            assert_eq!(shares, (clients, apps), "of {descriptors}");
         }
         assert!(for_clients(u64::MAX) > 1_000_000);
     }

@@ -22,7 +22,7 @@ use crate::admin::{self, AdminState, SocketError};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Settings;
 use crate::config::settings::{ServerSettings, Upstream};
-use crate::gateway::{self, Gateway, TrustedProxies};
+use crate::gateway::{self, AppConnections, Gateway, TrustedProxies};
 use crate::telemetry::log::{Log, LostLines};
 use crate::telemetry::metrics::{Metrics, MetricsError};
 
@@ -107,11 +107,13 @@ async fn run(mut settings: Settings, dev: Option<StateFolder>, lost_lines: LostL
     let (stop_admin, admin) = serve_admin(&house, &settings, metrics.clone()).await?;
     let mut run = [0; 4];
     house::random(&mut run);
+    let open_files = descriptors::raise();
     let parts = gateway::Parts {
         authn: house.authn.clone(),
         authz: house.authz.clone(),
         in_flight: house.in_flight.clone(),
         clock: Arc::clone(&clock),
+        app_connections: AppConnections::up_to(descriptors::for_apps(open_files)),
         run: u32::from_ne_bytes(run),
     };
     let gateway = Gateway::new(settings.gateway(), parts).map_err(|problems| ServeError::gateway(&problems))?;
@@ -121,7 +123,7 @@ async fn run(mut settings: Settings, dev: Option<StateFolder>, lost_lines: LostL
         tracing::warn!("{warning}");
     }
     let entrance = entrance(&settings.server, certificates.as_ref())?;
-    let limits = Limits { connections: descriptors::for_clients(descriptors::raise()), ..Limits::default() };
+    let limits = Limits { connections: descriptors::for_clients(open_files), ..Limits::default() };
     let data_plane =
         DataPlane::start(listeners, &Arc::new(entrance), &limits, shutdown_timeout, move |core| gateway.stack(core))?;
 

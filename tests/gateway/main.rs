@@ -9,6 +9,7 @@
 //!   streams     bodies both ways, of any size, and connections used again
 //!   faults      apps that fail in every way
 //!   crowds      many clients at once, and some that leave in the middle
+//!   full        as many connections to apps as there may be
 //!   cuts        what runs ends when the access does
 //!   http2       frames by hand: requests of HTTP/2, and floods
 //!   proxied     who the client is when proxies stand in front
@@ -28,6 +29,7 @@ mod client;
 mod crowds;
 mod cuts;
 mod faults;
+mod full;
 mod http2;
 mod identity;
 mod log;

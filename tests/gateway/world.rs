@@ -19,7 +19,8 @@ use locum::directory::pepper::Peppers;
 use locum::directory::tombstone::TombstoneKey;
 use locum::directory::{AppName, Holding, Networks, PublicId, ReasonCode, Restrictions, RoleName, Username};
 use locum::gateway::{
-    AppSettings, Field, Gateway, HeaderLine, HopSettings, Identity, Parts, Piece, Preset, Settings, Timeouts,
+    AppConnections, AppSettings, Field, Gateway, HeaderLine, HopSettings, Identity, Parts, Piece, Preset, Settings,
+    Timeouts,
 };
 use locum::policy::{Accept, AppRoutes, HostName, PathPrefix, PathReading, Pattern, RouteSettings, Rule};
 use locum::provision::{self, Provision};
@@ -35,6 +36,7 @@ pub(crate) struct Plan {
     pub(crate) timeouts: Timeouts,
     pub(crate) throttle: u32,
     pub(crate) limits: Limits,
+    pub(crate) app_connections: AppConnections,
     pub(crate) hops: HopSettings,
     pub(crate) entrance: Entrance,
 }
@@ -46,6 +48,7 @@ impl Plan {
             timeouts: Timeouts::default(),
             throttle: 1_000_000,
             limits: Limits::default(),
+            app_connections: AppConnections::up_to(4096),
             hops: HopSettings::default(),
             entrance: Entrance::default(),
         }
@@ -221,7 +224,14 @@ impl World {
             tokio::spawn(role_sets.run());
             (provision, authn, access)
         });
-        let parts = Parts { authn, authz: rights, in_flight: in_flight.clone(), clock, run: 0x7e57 };
+        let parts = Parts {
+            authn,
+            authz: rights,
+            in_flight: in_flight.clone(),
+            clock,
+            app_connections: plan.app_connections.clone(),
+            run: 0x7e57,
+        };
         let gateway = Gateway::new(Settings { hops: plan.hops.clone(), apps }, parts).unwrap();
         let listeners = locum::server::listener::bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();
         let address = listeners[0].local_addr().unwrap();

@@ -85,6 +85,7 @@ async fn send(plan: &Plan, upstream: &impl Exchange, permitted: Permitted) -> An
                 // The app is not to blame for a request that never came to its end.
                 Failure::Broken(_) if broken => Refusal::Malformed("body"),
                 Failure::Unreachable { why, .. } | Failure::Broken(why) => Refusal::BadUpstream(why),
+                Failure::Full => Refusal::Full,
                 Failure::Silent => Refusal::SilentUpstream,
                 // Withdrawn while it waited: answered as if it had come a moment later.
                 Failure::Cut => Refusal::Unauthenticated { accept: destination.route.rule.accept, reason: "cut" },

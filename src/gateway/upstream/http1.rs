@@ -1,6 +1,6 @@
-//! HTTP/1.1 to an app by hyper's client connection, and the connections that are kept open.
+//! HTTP/1.1 to an app by hyper's client connection.
 //!
-//! One pool a core, so its lock is never waited for. What was never sent is sent again, once, on a new
+//! What was never sent is sent again, once, on a new
 //! connection. What may have been sent is sent again only when nothing can happen twice by it (a safe
 //! method, no body); so a request for which that does not hold never gets a connection that has been
 //! silent long enough for the app to be closing it at this moment.
@@ -8,7 +8,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -17,19 +17,17 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::instances::Running;
+use super::pool::{AppConnections, Kept, Pool};
 use super::steps::{Counted, StepsLeft};
 use super::{Bounds, Exchange, Failure, Instance, RequestBody, ResponseBody};
 
 /// Silent for this long, a connection may be about to be closed by the app (some close after 2 s).
 const FRESH: Duration = Duration::from_millis(500);
-/// Silent for this long, a connection is not used again.
-const STALE: Duration = Duration::from_secs(50);
-/// How many silent connections are kept to one instance, for each core.
-const MOST_KEPT: usize = 512;
 /// The longest head of a response, and the most that is read at once: what one app sends without end
 /// must not keep a core from its other connections.
 const HEAD_BYTES: usize = 64 * 1024;
@@ -39,23 +37,21 @@ const HEAD_FIELDS: usize = 200;
 #[derive(Debug, Clone)]
 pub(crate) struct Http1(Arc<Pool>);
 
-#[derive(Debug)]
-struct Pool {
-    /// By the number of the instance; the one that was used last is at the end.
-    kept: Vec<Mutex<Vec<Kept>>>,
-}
-
-#[derive(Debug)]
-struct Kept {
-    connection: Connection,
-    since: Instant,
-}
-
 /// An open connection. Dropping it closes it, whatever its state.
-struct Connection {
+pub(super) struct Connection {
     sender: SendRequest<RequestBody>,
     steps: StepsLeft,
     task: AbortHandle,
+}
+
+impl Connection {
+    pub(super) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.sender.is_ready()
+    }
 }
 
 impl Drop for Connection {
@@ -76,7 +72,7 @@ pub(super) struct Lease {
 impl Lease {
     /// Gives the connection back, after the last byte of the answer.
     pub(super) fn give_back(self) {
-        if self.reusable && !self.connection.sender.is_closed() {
+        if self.reusable && !self.connection.is_closed() {
             self.pool.keep(self.instance, self.connection);
         }
         drop(self.running);
@@ -84,44 +80,10 @@ impl Lease {
 }
 
 impl Http1 {
-    pub(crate) fn new(instances: usize) -> Self {
-        Self(Arc::new(Pool { kept: (0..instances).map(|_| Mutex::new(Vec::new())).collect() }))
+    /// To be called on the runtime of the core.
+    pub(crate) fn new(instances: usize, connections: AppConnections) -> Self {
+        Self(Pool::new(instances, connections))
     }
-}
-
-impl Pool {
-    /// A kept connection that is ready now, the one used last first.
-    fn take(&self, instance: usize, silent_at_most: Duration) -> Option<Kept> {
-        let mut kept = lock(self.kept.get(instance)?);
-        let now = Instant::now();
-        let overdue = kept.partition_point(|kept| now.duration_since(kept.since) > STALE);
-        kept.drain(..overdue);
-        let mut at = kept.len();
-        while at > 0 {
-            at -= 1;
-            if kept[at].connection.sender.is_closed() {
-                kept.remove(at);
-            } else if now.duration_since(kept[at].since) > silent_at_most {
-                return None;
-            } else if kept[at].connection.sender.is_ready() {
-                return Some(kept.remove(at));
-            }
-        }
-        None
-    }
-
-    fn keep(&self, instance: usize, connection: Connection) {
-        let Some(kept) = self.kept.get(instance) else { return };
-        let mut kept = lock(kept);
-        if kept.len() < MOST_KEPT {
-            kept.push(Kept { connection, since: Instant::now() });
-        }
-    }
-}
-
-fn lock(kept: &Mutex<Vec<Kept>>) -> MutexGuard<'_, Vec<Kept>> {
-    // The list is whole after every single step, so a panic elsewhere leaves nothing half done.
-    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Exchange for Http1 {
@@ -132,7 +94,7 @@ impl Exchange for Http1 {
         bounds: &Bounds,
     ) -> Result<Response<ResponseBody>, Failure> {
         let repeatable = request.body().is_empty() && is_safe(request.method());
-        let silent_at_most = if repeatable { STALE } else { FRESH };
+        let silent_at_most = if repeatable { self.0.stale() } else { FRESH };
         let Some(Kept { connection, since }) = self.0.take(instance.number, silent_at_most) else {
             return self.exchange_on_new(instance, request, bounds).await;
         };
@@ -163,7 +125,9 @@ impl Http1 {
         request: Request<RequestBody>,
         bounds: &Bounds,
     ) -> Result<Response<ResponseBody>, Failure> {
-        let connection = match connect(instance, bounds.timeouts.connect).await {
+        let limit = bounds.timeouts.connect;
+        let place = self.0.place(limit).await.ok_or(Failure::Full)?;
+        let connection = match connect(instance, place, limit).await {
             Ok(connection) => connection,
             Err(why) => return Err(Failure::Unreachable { request: Box::new(request), why }),
         };
@@ -232,7 +196,11 @@ async fn wait_for_head<E>(
     }
 }
 
-async fn connect(instance: &Instance, limit: Duration) -> Result<Connection, &'static str> {
+async fn connect(
+    instance: &Instance,
+    place: OwnedSemaphorePermit,
+    limit: Duration,
+) -> Result<Connection, &'static str> {
     let stream = match timeout(limit, TcpStream::connect(&**instance.authority())).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
@@ -255,7 +223,10 @@ async fn connect(instance: &Instance, limit: Duration) -> Result<Connection, &'s
     let (sender, connection) = handshake.await.map_err(|_| "connect")?;
     let upstream = Arc::clone(instance.authority());
     let task = tokio::spawn(async move {
-        if let Err(error) = connection.await {
+        let ended = connection.await;
+        // The place is free when the descriptor is, not when somebody finds out that the app had closed.
+        drop(place);
+        if let Err(error) = ended {
             tracing::debug!(%error, %upstream, "an app's connection ended with an error");
         }
     });

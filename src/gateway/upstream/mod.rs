@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   instances      the instances of one app, and which of them is asked next
-//!   http1          one exchange over HTTP/1.1, by hyper; its connections, kept open and taken again
+//!   http1          one exchange over HTTP/1.1, by hyper
+//!   pool           how many connections there may be; those that are kept open and taken again
 //!   request_body   what streams to an app: counted, cut, and known to be whole or not
 //!   response_body  what streams from an app, and gives its connection back when all was said
 //!   steps          the steps on the way to an answer, counted
@@ -14,6 +15,7 @@
 
 mod http1;
 mod instances;
+mod pool;
 mod request_body;
 mod response_body;
 mod steps;
@@ -24,6 +26,7 @@ use http::{Request, Response};
 
 pub(super) use http1::Http1;
 pub(super) use instances::{Instance, Instances};
+pub use pool::AppConnections;
 pub(super) use request_body::{Progress, RequestBody};
 pub(super) use response_body::ResponseBody;
 
@@ -45,6 +48,8 @@ pub(super) struct Bounds {
 pub(super) enum Failure {
     /// No connection; nothing was sent, and the request is whole.
     Unreachable { request: Box<Request<RequestBody>>, why: &'static str },
+    /// As many connections to apps are in use as may be.
+    Full,
     /// The connection broke, or what came was no answer.
     Broken(&'static str),
     /// No answer in time.
