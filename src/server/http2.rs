@@ -7,6 +7,9 @@
 //! A client can make work by opening streams and resetting them before they are answered (CVE-2023-44487).
 //! hyper bounds those that it has not seen yet; those that it has are counted here, and who leaves too
 //! many behind is dropped.
+//!
+//! A client can also take nothing of an answer, and still answer every PING: hyper then waits for room and
+//! asks the body for nothing, so no timer of the body runs. How long that may last is kept here ([`Pace`]).
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -18,7 +21,7 @@ use std::time::Duration;
 
 use http::header::CONNECTION;
 use http::{Request, Response};
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -54,7 +57,7 @@ const ABANDONED_PER_SECOND: f64 = 10.0;
 
 /// Serves a connection until it ends, is drained, falls silent or floods.
 pub(super) async fn serve<S: Stack>(stream: Stream, peer: Peer, stack: S, limits: &Limits, mut phases: Phases) {
-    let streams = Streams::new();
+    let streams = Streams::new(limits.stall_timeout);
     let front = Front { peer, stack: RefCell::new(stack), streams: streams.clone() };
     let connection = http2::Builder::new(streams.clone())
         .timer(TokioTimer::new())
@@ -101,14 +104,14 @@ struct Front<S> {
 }
 
 impl<S: Stack> hyper::service::Service<Request<Incoming>> for Front<S> {
-    type Response = Response<Body>;
+    type Response = Response<Paced>;
     type Error = Infallible;
     type Future = Answering<S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let hangup = self.streams.next_hangup();
+        let (hangup, pace) = self.streams.next_stream();
         let answer = self.stack.borrow_mut().call(Arrival { peer: self.peer.clone(), hangup, request });
-        Answering { answer, unanswered: Unanswered { streams: self.streams.clone(), still: true } }
+        Answering { answer, pace, unanswered: Unanswered { streams: self.streams.clone(), still: true } }
     }
 }
 
@@ -117,20 +120,78 @@ pin_project! {
     struct Answering<F> {
         #[pin]
         answer: F,
+        pace: Rc<Pace>,
         unanswered: Unanswered,
     }
 }
 
 impl<F: Future<Output = Result<Response<Body>, Infallible>>> Future for Answering<F> {
-    type Output = F::Output;
+    type Output = Result<Response<Paced>, Infallible>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let Ok(mut response) = ready!(this.answer.poll(cx));
         this.unanswered.still = false;
         // Where a message ends is never in doubt here: what is refused ends a stream only.
         response.headers_mut().remove(CONNECTION);
-        Poll::Ready(Ok(response))
+        this.pace.wait_for_client();
+        let pace = Rc::clone(this.pace);
+        Poll::Ready(Ok(response.map(|body| Paced { body, pace })))
+    }
+}
+
+/// Since when a stream waits for its client to take what there is of its answer; `None` while it is not
+/// answered yet, and while it waits for the app, which has a limit of its own.
+#[derive(Default)]
+struct Pace(Cell<Option<Instant>>);
+
+impl Pace {
+    fn wait_for_client(&self) {
+        self.0.set(Some(Instant::now()));
+    }
+
+    /// Returns when the client has taken nothing for so long, and at the latest after twice that: the
+    /// timer is set anew only when it runs out, not with each piece.
+    async fn stalled(&self, limit: Duration) {
+        loop {
+            let since = self.0.get().unwrap_or_else(Instant::now);
+            tokio::time::sleep_until(since + limit).await;
+            if self.0.get().is_some_and(|since| since.elapsed() >= limit) {
+                return;
+            }
+        }
+    }
+}
+
+/// The body of an answer. hyper asks it for a piece only when the client has room for one.
+struct Paced {
+    body: Body,
+    pace: Rc<Pace>,
+}
+
+impl hyper::body::Body for Paced {
+    type Data = <Body as hyper::body::Body>::Data;
+    type Error = <Body as hyper::body::Body>::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if frame.is_pending() {
+            self.pace.0.set(None);
+        } else {
+            self.pace.wait_for_client();
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -154,7 +215,8 @@ struct Streams(Rc<Book>);
 
 struct Book {
     /// Of the request that hyper has just handed over, for the task in which its stream will run.
-    next: RefCell<Option<Hangup>>,
+    next: RefCell<Option<(Hangup, Rc<Pace>)>>,
+    stall_timeout: Duration,
     running: Cell<usize>,
     silent_since: Cell<Instant>,
     /// How many more requests may be left behind, and as of when.
@@ -163,10 +225,11 @@ struct Book {
 }
 
 impl Streams {
-    fn new() -> Self {
+    fn new(stall_timeout: Duration) -> Self {
         let now = Instant::now();
         Self(Rc::new(Book {
             next: RefCell::new(None),
+            stall_timeout,
             running: Cell::new(0),
             silent_since: Cell::new(now),
             budget: Cell::new((ABANDONED_AT_ONCE, now)),
@@ -174,10 +237,10 @@ impl Streams {
         }))
     }
 
-    fn next_hangup(&self) -> Hangup {
-        let hangup = Hangup::default();
-        self.0.next.replace(Some(hangup.clone()));
-        hangup
+    fn next_stream(&self) -> (Hangup, Rc<Pace>) {
+        let next = (Hangup::default(), Rc::default());
+        self.0.next.replace(Some(next.clone()));
+        next
     }
 
     /// Returns when no stream has run for so long.
@@ -212,18 +275,24 @@ impl Book {
     }
 }
 
-/// Runs what hyper makes of one stream, until it ends or is cut and cannot end by itself.
+/// Runs what hyper makes of one stream, until it ends, is cut and cannot end by itself, or its client
+/// takes nothing of it.
 impl<F: Future<Output = ()> + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
-        let hangup = self.0.next.take();
+        let next = self.0.next.take();
+        let limit = self.0.stall_timeout;
         let running = Running::enter(&self.0);
         tokio::task::spawn_local(async move {
-            match hangup {
+            match next {
                 None => stream.await,
-                Some(hangup) => tokio::select! {
+                Some((hangup, pace)) => tokio::select! {
                     biased;
                     () = stream => {}
                     () = hangup.wait() => {}
+                    () = pace.stalled(limit) => {
+                        tracing::debug!("a client takes nothing of an answer, and its stream is reset");
+                        metrics::counter!("locum_streams_stalled_total").increment(1);
+                    }
                 },
             }
             drop(running);

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use locum::server::entrance::Entrance;
 
 use crate::frames::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, HEADERS, Outcome, RST_STREAM, WINDOW_UPDATE, block, frame,
-    text,
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, HEADERS, Outcome, RST_STREAM, SETTINGS, WINDOW_UPDATE, block,
+    frame, text,
 };
 use crate::upstream::{Next, Upstream, respond};
 use crate::world::{Credential, Plan, World};
@@ -77,7 +77,7 @@ fn a_request_of_http2_arrives_as_one_of_http1() {
     assert!(!seen.text().lines().any(|line| line.starts_with(':')), "{}", seen.text());
 }
 
-/// HO-001: one host: `:authority`, or `Host` in its place, and never two that differ.
+/// HO-001: one host: `:authority`, with a `Host` that agrees or without, and never `Host` alone.
 #[test]
 fn authority_and_host_are_one() {
     let upstream = Upstream::echo();
@@ -86,7 +86,8 @@ fn authority_and_host_are_one() {
     for (authority, host, scheme, must) in [
         (Some("app.test"), Some("app.test"), "http", 200),
         (Some("app.test:80"), Some("APP.test"), "http", 200),
-        (None, Some("app.test"), "http", 200),
+        (None, Some("app.test"), "http", 400),
+        (None, Some("app.test"), "https", 400),
         (Some("app.test"), Some("other.test"), "http", 400),
         (Some("app.test"), Some("app.test:8080"), "http", 400),
         (Some("user@app.test"), None, "http", 400),
@@ -152,6 +153,8 @@ fn a_malformed_request_ends_its_stream_only() {
         ("H2-012", get(&[("te", "gzip")])),
         ("H2-013", request("POST", "/app/x", &valid, &[("content-length", "10")])),
         ("H2-013", get(&[("content-length", "x")])),
+        ("H2-013", get(&[("content-length", "")])),
+        ("H2-013", get(&[("content-length", "00")])),
         ("pseudo", get(&[(":path", "/app/y")])),
         ("pseudo", get(&[(":status", "200")])),
         ("unknown", get(&[(":unknown", "1")])),
@@ -208,6 +211,21 @@ fn a_body_is_framed_anew_and_a_wrong_length_is_never_whole() {
     client.frame(DATA, END_STREAM, 7, b"hello");
     assert_eq!(client.outcome(7), Outcome::Status(200));
     assert_eq!(upstream.last().value("content-length").as_deref(), Some("5"));
+
+    for (number, length) in ["", "005", "00005", "+5"].into_iter().enumerate() {
+        let (before, stream) = (upstream.count(), 31 + 2 * u32::try_from(number).unwrap());
+        let mut client = Frames::connect(world.address);
+        client.frame(
+            HEADERS,
+            END_HEADERS,
+            stream,
+            &block(&request("POST", "/app/body", &valid, &[("content-length", length)])),
+        );
+        client.frame(DATA, END_STREAM, stream, b"hello");
+        let outcome = client.outcome(stream);
+        assert!(matches!(outcome, Outcome::Reset(1) | Outcome::Status(400)), "{length:?}: {outcome:?}");
+        assert_eq!(upstream.count(), before, "{length:?}");
+    }
 
     let before = upstream.count();
     for (number, (length, data)) in [("5", &b"hello world"[..]), ("20", b"hello world")].into_iter().enumerate() {
@@ -361,6 +379,52 @@ fn a_cut_resets_a_stream_that_the_client_does_not_read() {
     while client.of(1).unwrap().kind != RST_STREAM {}
     client.request(3, &head("GET", "/app/x", &value_of(&other)));
     assert_eq!(client.outcome(3), Outcome::Status(200), "the connection goes on");
+}
+
+/// H2-022: a client that takes nothing, and answers every PING, holds neither a stream nor the app for long, and a
+/// refusal no longer than an answer. An app that takes its time is not the client's fault.
+#[test]
+fn a_stream_that_its_client_does_not_take_is_reset() {
+    let upstream = Upstream::start(
+        |seen, stream| {
+            use std::io::Write as _;
+            if seen.target() != "/pub/slow" {
+                return None;
+            }
+            let mut sent = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello");
+            std::thread::sleep(Duration::from_millis(1500));
+            sent = sent.and_then(|()| stream.write_all(b"world"));
+            sent.ok().map(|()| Next::Close)
+        },
+        |_, stream| respond(stream, "200 OK", &[], &vec![b'x'; 200_000]),
+    );
+    let mut plan = Plan { entrance: Entrance { h2c: true, ..Entrance::default() }, ..Plan::of(upstream.address) };
+    plan.limits.stall_timeout = Duration::from_millis(300);
+    plan.limits.idle_timeout = Duration::from_millis(300);
+    let world = World::open(&plan);
+    let mut client = Frames::connect(world.address);
+    client.frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]);
+    let started = Instant::now();
+    for (stream, path, status) in [(1, "/pub/x", 200), (3, "/app/x", 401)] {
+        client.request(stream, &head("GET", path, "")[..4]);
+        assert_eq!(client.outcome(stream), Outcome::Status(status), "{path}");
+    }
+    for stream in [1, 3] {
+        assert_eq!(client.of(stream).unwrap().kind, RST_STREAM, "{stream}");
+    }
+    assert!(matches!(client.end(), Outcome::Goaway(0) | Outcome::Closed), "it is idle, and ends");
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+
+    let mut client = Frames::connect(world.address);
+    client.request(1, &head("GET", "/pub/slow", "")[..4]);
+    assert_eq!(client.outcome(1), Outcome::Status(200));
+    let mut body = Vec::new();
+    while body.len() < 10 {
+        let frame = client.of(1).unwrap();
+        assert_eq!(frame.kind, DATA, "the app was waited for");
+        body.extend(frame.payload);
+    }
+    assert_eq!(body, b"helloworld");
 }
 
 /// Writes until the server ends the connection, and at most `most` times.

@@ -116,12 +116,12 @@ fn sanitise(plan: &Plan, visit: &mut Visit) -> Result<Target, Refusal> {
 /// (RFC 9113 §8.3.1), and one cookie of its crumbs (§8.2.3). Where both are there, they are compared below.
 fn as_in_http1(request: &mut Request<Incoming>) -> Result<(), Refusal> {
     let ended = request.body().is_end_stream();
-    let authority = request.uri().authority().map(|authority| HeaderValue::from_str(authority.as_str()));
+    // Without it hyper keeps no scheme either, and what nobody can check is refused.
+    let authority = request.uri().authority().ok_or(Refusal::Malformed("host_missing"))?;
+    let authority = HeaderValue::from_str(authority.as_str()).map_err(|_| Refusal::Malformed("host"))?;
     let headers = request.headers_mut();
-    if let Some(authority) = authority
-        && !headers.contains_key(HOST)
-    {
-        headers.insert(HOST, authority.map_err(|_| Refusal::Malformed("host"))?);
+    if !headers.contains_key(HOST) {
+        headers.insert(HOST, authority);
     }
     if headers.get_all(COOKIE).iter().nth(1).is_some() {
         let crumbs: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
@@ -131,11 +131,19 @@ fn as_in_http1(request: &mut Request<Incoming>) -> Result<(), Refusal> {
     if headers.len() > MOST_FIELDS {
         return Err(Refusal::HeadTooLarge);
     }
+    if headers.get(CONTENT_LENGTH).is_some_and(|length| !is_plain_number(length.as_bytes())) {
+        return Err(Refusal::Malformed("content_length"));
+    }
     // A length that no body follows would leave the app waiting for one (CVE-2026-33555).
     if ended && headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0") {
         return Err(Refusal::Malformed("content_length"));
     }
     Ok(())
+}
+
+/// Digits, and no zero before others: every app reads the same number.
+fn is_plain_number(text: &[u8]) -> bool {
+    text == b"0" || (text.first().is_some_and(|first| *first != b'0') && text.iter().all(u8::is_ascii_digit))
 }
 
 /// As many as the parser of HTTP/1 lets through.
