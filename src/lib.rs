@@ -11,12 +11,12 @@
 //!              cluster     what nodes share and may lose: failure counts in Redis
 //!   deciding   authn       who is asking: schemes, tokens, the lockout, proven credentials
 //!              authz       may they: role sets in force, and how fresh they are
-//!   serving    gateway     the data plane: THE STACK, one layer a file
+//!   serving    gateway     the data plane: the head guard, THE STACK (one layer a file), the connections to apps
 //!              provision   operations: one function, one rule set, one transaction, its actions
 //!              admin       the control plane's face: the admin API
 //!   running    config      the TOML file, all of its problems at once, the rooms' settings
 //!              telemetry   log and metrics
-//!              server      composition: open, build, bind, run, drain
+//!              server      composition: open, build, bind, run, drain; how a connection comes in (TLS, proxies, HTTP/2)
 //!              cli         the command line
 //! ```
 //!

@@ -12,7 +12,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::data_plane::Limits;
 use super::proxy_protocol;
-use super::stream::{Early, Stream};
+use super::stream::{Stream, rewound};
 use super::tls;
 use crate::gateway::{Peer, Scheme, TrustedProxies};
 
@@ -93,11 +93,11 @@ impl Entering {
 
     async fn by_tls(self, config: &Arc<ServerConfig>) -> io::Result<Entered> {
         let acceptor = TlsAcceptor::from(Arc::clone(config));
-        let stream = acceptor.accept(Early::new(self.tcp, self.early)).await?;
+        let stream = acceptor.accept(rewound(self.tcp, self.early)).await?;
         let agreed = stream.get_ref().1.alpn_protocol();
         let protocol = if agreed == Some(tls::HTTP2) { Protocol::Http2 } else { Protocol::Http1 };
         let peer = Peer::new(self.address, Scheme::Https);
-        Ok(Entered { stream: Stream::Tls(Box::new(stream)), peer, protocol })
+        Ok(Entered { stream: Stream::Right(Box::new(stream)), peer, protocol })
     }
 
     async fn plain(mut self, h2c: bool, limits: &Limits) -> io::Result<Entered> {
@@ -106,7 +106,7 @@ impl Entering {
         } else {
             Protocol::Http1
         };
-        let stream = Stream::Plain(Early::new(self.tcp, self.early));
+        let stream = Stream::Left(rewound(self.tcp, self.early));
         Ok(Entered { stream, peer: Peer::new(self.address, self.scheme), protocol })
     }
 }

@@ -1,8 +1,7 @@
 //! HTTP/1.1 to an app by hyper's client connection.
 //!
-//! What was never sent is sent again, once, on a new
-//! connection. What may have been sent is sent again only when nothing can happen twice by it (a safe
-//! method, no body); so a request for which that does not hold never gets a connection that has been
+//! What was never sent is sent again, once, on a new connection. What may have been sent is sent again
+//! only when nothing can happen twice by it (a safe method, no body); so a request for which that does not hold never gets a connection that has been
 //! silent long enough for the app to be closing it at this moment.
 
 use std::fmt;
@@ -217,7 +216,8 @@ async fn connect(
         return Err("connect");
     }
     let steps = StepsLeft::new();
-    let stream = Counted { stream, left: steps.clone() };
+    let (incoming, outgoing) = stream.into_split();
+    let stream = tokio::io::join(Counted { stream: incoming, left: steps.clone() }, outgoing);
     let handshake =
         http1::Builder::new().max_buf_size(HEAD_BYTES).max_headers(HEAD_FIELDS).handshake(TokioIo::new(stream));
     let (sender, connection) = handshake.await.map_err(|_| "connect")?;
