@@ -13,7 +13,7 @@ use crate::world::{Credential, World};
 const BOUND: Duration = Duration::from_secs(2);
 
 /// An app whose `/app/stream` sends a chunk every few milliseconds without end.
-fn streaming() -> Upstream {
+pub(crate) fn streaming() -> Upstream {
     Upstream::start(
         |seen, stream| {
             if seen.target() != "/app/stream" {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use locum::server::entrance::Entrance;
 
+use crate::cuts::streaming;
 use crate::frames::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, HEADERS, Outcome, RST_STREAM, SETTINGS, WINDOW_UPDATE, block,
     frame, text,
@@ -291,30 +292,11 @@ fn streams_of_one_connection_are_judged_each_by_itself() {
     assert_eq!(upstream.count(), 40);
 }
 
-/// An app that sends without end.
-fn endless() -> Upstream {
-    Upstream::start(
-        |seen, stream| {
-            use std::io::Write as _;
-            if seen.target() != "/app/stream" {
-                return None;
-            }
-            let mut sent = stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
-            while sent.is_ok() {
-                sent = stream.write_all(b"5\r\nhello\r\n");
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            Some(Next::Close)
-        },
-        |_, stream| respond(stream, "200 OK", &[], b"here"),
-    )
-}
-
 /// R3, RV-022: a cut resets the streams of whom it is about, and the others of the connection run on. One that is
 /// stuck, because the client gives it no room, ends as well.
 #[test]
 fn a_cut_resets_its_own_streams_only() {
-    let upstream = endless();
+    let upstream = streaming();
     let world = open(&upstream);
     let (billing, other) = (world.proxy_user("billing", &["user"]), world.proxy_user("orders", &["user"]));
     let mut client = Frames::connect(world.address);

@@ -5,13 +5,14 @@ use locum::directory::{AppName, Restrictions};
 use crate::upstream::{Seen, Upstream};
 use crate::world::{Credential, World};
 
-struct Scene {
-    upstream: Upstream,
-    world: World,
-    billing: Credential,
+/// A gate before an app that answers with what it received, and one proxy user.
+pub(crate) struct Scene {
+    pub(crate) upstream: Upstream,
+    pub(crate) world: World,
+    pub(crate) billing: Credential,
 }
 
-fn scene() -> Scene {
+pub(crate) fn scene() -> Scene {
     let upstream = Upstream::echo();
     let world = World::before(upstream.address);
     let billing = world.proxy_user("billing", &["user"]);
@@ -20,7 +21,7 @@ fn scene() -> Scene {
 
 impl Scene {
     /// Sends lines under a target and host, and answers with the status.
-    fn ask(&self, host: &str, target: &str, lines: &str) -> u16 {
+    pub(crate) fn ask(&self, host: &str, target: &str, lines: &str) -> u16 {
         let mut client = self.world.client();
         client.send(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n"));
         client.answer().expect("there is an answer").status

@@ -2,26 +2,13 @@
 //! that a route asks for beside a token that comes alone.
 
 use crate::client::Answer;
-use crate::upstream::{Seen, Upstream};
-use crate::world::{Credential, World};
+use crate::identity::{Scene, scene};
+use crate::upstream::Seen;
 
 /// A Bearer of the app's own.
 const FOREIGN: &str = "Authorization: Bearer eyJh.eyJz.c2ln\r\n";
 /// A Basic of the app's own, or a wrong one of Locum's.
 const WRONG: &str = "Authorization: Basic bm9ib2R5Om5vbnNlbnNl\r\n";
-
-struct Scene {
-    upstream: Upstream,
-    world: World,
-    billing: Credential,
-}
-
-fn scene() -> Scene {
-    let upstream = Upstream::echo();
-    let world = World::before(upstream.address);
-    let billing = world.proxy_user("billing", &["user"]);
-    Scene { upstream, world, billing }
-}
 
 impl Scene {
     fn answer(&self, target: &str, lines: &str) -> Answer {
@@ -30,7 +17,7 @@ impl Scene {
         client.answer().expect("there is an answer")
     }
 
-    fn ask(&self, target: &str, lines: &str) -> u16 {
+    fn status(&self, target: &str, lines: &str) -> u16 {
         self.answer(target, lines).status
     }
 
@@ -38,7 +25,7 @@ impl Scene {
     fn refused(&self, target: &str, cases: &[(&str, String)], status: u16) {
         let before = self.upstream.count();
         for (what, lines) in cases {
-            assert_eq!(self.ask(target, lines), status, "{target}: {what}");
+            assert_eq!(self.status(target, lines), status, "{target}: {what}");
         }
         assert_eq!(self.upstream.count(), before, "{target}: nothing of it reached the app");
     }
@@ -56,7 +43,7 @@ fn a_token_beside_an_apps_own_authorization() {
     let scene = scene();
     for own in [scene.billing.own_basic(), scene.billing.own_bearer()] {
         for (target, foreign) in [("/own/x", FOREIGN), ("/own/x", WRONG), ("/every/x", FOREIGN), ("/pub/every/x", "")] {
-            assert_eq!(scene.ask(target, &format!("{foreign}{own}")), 200, "{target} {foreign}{own}");
+            assert_eq!(scene.status(target, &format!("{foreign}{own}")), 200, "{target} {foreign}{own}");
             let seen = scene.upstream.last();
             let expected = foreign.trim_end().strip_prefix("Authorization: ");
             assert_eq!(seen.value("Authorization").as_deref(), expected);
@@ -79,12 +66,12 @@ fn the_header_for_a_token_never_arrives_on_any_route() {
         ("/app/x", format!("{}{own}", scene.billing.basic())),
         ("/pub/x", "Locum-Authorization: nonsense\r\n".to_owned()),
     ] {
-        assert_eq!(scene.ask(target, &lines), 200, "{target} {lines}");
+        assert_eq!(scene.status(target, &lines), 200, "{target} {lines}");
         let seen = scene.upstream.last();
         assert_eq!(seen.value("Locum-Authorization"), None, "{target} {lines}");
         assert_eq!(seen.value("X-Locum-User").is_some(), target == "/app/x");
     }
-    assert_eq!(scene.ask("/app/x", &own), 401);
+    assert_eq!(scene.status("/app/x", &own), 401);
     let look_alikes = ["Locum_Authorization", "LOCUM.AUTHORIZATION"];
     let look_alikes = look_alikes.map(|name| (name, own.replace("Locum-Authorization", name)));
     for target in ["/pub/x", "/own/x", "/pub/every/x"] {
@@ -116,7 +103,7 @@ fn two_credentials_in_one_request_are_refused() {
         scene.refused(target, &twice, 400);
     }
     assert_eq!(scene.upstream.count(), 0);
-    assert_eq!(scene.ask("/every/x", &basic), 200, "none of that was an attempt on the account");
+    assert_eq!(scene.status("/every/x", &basic), 200, "none of that was an attempt on the account");
 }
 
 /// G2: what is wrong in Locum's own header is refused on a public route too, and never taken for the app's.
@@ -173,17 +160,17 @@ fn a_token_alone_needs_its_username_where_the_route_asks_for_it() {
     let scene = scene();
     let named = |line: &str, name: &str| format!("{line}X-Locum-Username: {name}\r\n");
     for line in [scene.billing.bearer(), scene.billing.own_bearer()] {
-        assert_eq!(scene.ask("/named/x", &named(&line, "billing")), 200);
+        assert_eq!(scene.status("/named/x", &named(&line, "billing")), 200);
         let seen = scene.upstream.last();
         assert_eq!((seen.value("X-Locum-Username"), seen.value("Authorization")), (None, None));
         assert_eq!(seen.value("X-Locum-User").as_deref(), Some("billing"));
     }
     for line in [scene.billing.basic(), scene.billing.own_basic()] {
-        assert_eq!(scene.ask("/named/x", &line), 200, "Basic brings its username");
+        assert_eq!(scene.status("/named/x", &line), 200, "Basic brings its username");
     }
     // On any other route too, whatever stands in it.
     for (target, lines) in [("/pub/x", named("", "x")), ("/app/x", named(&scene.billing.bearer(), "reports"))] {
-        assert_eq!(scene.ask(target, &lines), 200);
+        assert_eq!(scene.status(target, &lines), 200);
         assert_eq!(scene.upstream.last().value("X-Locum-Username"), None);
     }
     scene.refused("/pub/named/x", &[("a look-alike", "X-Locum_Username: billing\r\n".to_owned())], 400);
@@ -210,13 +197,13 @@ fn a_wrong_and_a_missing_username_are_refused_alike() {
         problem.as_object_mut().unwrap().remove("request_id");
         (answer.status, problem, answer.values("www-authenticate").len())
     };
-    assert_eq!(scene.ask("/named/x", &named(&["billing"])), 200, "four attempts are not five");
+    assert_eq!(scene.status("/named/x", &named(&["billing"])), 200, "four attempts are not five");
     let missing = scene.answer("/named/x", &named(&[]));
     let nonsense = scene.answer("/named/x", "Authorization: Basic bm9ib2R5Om5vbnNlbnNl\r\n");
     assert_eq!(stripped(&missing), stripped(&nonsense));
     // Twice, even the same: nobody says which one counts.
-    assert_eq!(scene.ask("/named/x", &named(&["billing", "billing"])), 401);
-    assert_eq!(scene.ask("/named/x", &named(&["billing"])), 200);
+    assert_eq!(scene.status("/named/x", &named(&["billing", "billing"])), 401);
+    assert_eq!(scene.status("/named/x", &named(&["billing"])), 200);
 }
 
 /// G2, L1, L10: an attempt without the username is on the account whose token it carries; with one, on that
@@ -226,14 +213,14 @@ fn an_attempt_is_on_the_account_that_it_names_else_on_that_of_its_token() {
     let scene = scene();
     let orders = scene.world.proxy_user("orders", &["user"]);
     for _ in 0..5 {
-        assert_eq!(scene.ask("/named/x", &format!("{}X-Locum-Username: orders\r\n", scene.billing.bearer())), 401);
+        assert_eq!(scene.status("/named/x", &format!("{}X-Locum-Username: orders\r\n", scene.billing.bearer())), 401);
     }
-    assert_eq!(scene.ask("/app/x", &orders.basic()), 401, "the named account was shut");
-    assert_eq!(scene.ask("/app/x", &scene.billing.basic()), 200, "and the token's was not");
+    assert_eq!(scene.status("/app/x", &orders.basic()), 401, "the named account was shut");
+    assert_eq!(scene.status("/app/x", &scene.billing.basic()), 200, "and the token's was not");
     for _ in 0..5 {
-        assert_eq!(scene.ask("/named/x", &scene.billing.bearer()), 401);
+        assert_eq!(scene.status("/named/x", &scene.billing.bearer()), 401);
     }
-    assert_eq!(scene.ask("/app/x", &scene.billing.basic()), 401, "without a name it is the token's account");
+    assert_eq!(scene.status("/app/x", &scene.billing.basic()), 401, "without a name it is the token's account");
 }
 
 /// G2, HD-042: what another program would read as a Basic or a Bearer, and Locum as neither, is nobody's.
@@ -251,7 +238,7 @@ fn a_scheme_in_another_spelling_is_refused() {
     for value in
         ["Basic-Custom YTpi", "Basics YTpi", "Digest username=\"a\"", "key,Basic", "AWS4-HMAC-SHA256 Credential=a/b"]
     {
-        assert_eq!(scene.ask("/pub/x", &spelled(value).1), 200, "{value} is the app's own");
+        assert_eq!(scene.status("/pub/x", &spelled(value).1), 200, "{value} is the app's own");
     }
 }
 
@@ -268,7 +255,7 @@ fn a_name_of_a_family_that_nobody_configured_does_not_arrive() {
         "SSL-Client-S-DN",
     ];
     let lines = names.map(|name| format!("{name}: admin\r\n")).concat();
-    assert_eq!(scene.ask("/pub/x", &lines), 200);
+    assert_eq!(scene.status("/pub/x", &lines), 200);
     let seen = scene.upstream.last().text().to_ascii_lowercase();
     for name in names {
         assert!(!seen.contains(&name.to_ascii_lowercase()), "{name}: {seen}");
@@ -281,5 +268,5 @@ fn a_name_of_a_family_that_nobody_configured_does_not_arrive() {
 fn endless_nominations_are_refused() {
     let scene = scene();
     scene.refused("/pub/x", &[("nominations", format!("Connection: {}\r\n", "a,".repeat(40)))], 400);
-    assert_eq!(scene.ask("/pub/x", "Connection: close, x-a, x-b\r\nX-A: 1\r\n"), 200);
+    assert_eq!(scene.status("/pub/x", "Connection: close, x-a, x-b\r\nX-A: 1\r\n"), 200);
 }
