@@ -23,7 +23,7 @@ use locum::authn::{Proven, Verdict};
 use locum::authz::{InForce, Resolution};
 use locum::directory::AppName;
 use locum::gateway::head_guard::{Limits, Scanner};
-use locum::gateway::{AppSettings, Identity, Plan, Preset, Settings, Timeouts};
+use locum::gateway::{AppSettings, Identity, Plan, Preset, Settings, Timeouts, TransportSettings};
 use locum::policy::{AppRoutes, PathPrefix, PathReading, Pattern, RouteSettings, Rule};
 
 const REQUEST_ID: &str = "00000000000000000000002a";
@@ -85,6 +85,8 @@ fn plan() -> Plan {
     let app = AppSettings {
         routing,
         upstreams: vec!["127.0.0.1:3000".to_owned()],
+        transport: TransportSettings::default(),
+        secret_header: None,
         headers: Preset::Locum,
         set_headers: Vec::new(),
         identity: Identity::Account,

@@ -256,7 +256,8 @@ pub(crate) struct AppTable {
     pub(crate) path_prefix: String,
     /// How the app reads the names in a path.
     pub(crate) path_reading: PathReading,
-    /// Where the app itself runs: `http://HOST:PORT`, one or several that are equal.
+    /// Where the app itself runs: `http://HOST:PORT` or `https://HOST:PORT`, one or several that are equal. With `https`
+    /// the app has to show a certificate for HOST, which nothing can turn off (see `tls` of the app).
     pub(crate) upstreams: Vec<String>,
     /// In which headers the app learns who is asking.
     pub(crate) headers: HeaderPreset,
@@ -271,15 +272,47 @@ pub(crate) struct AppTable {
     /// Whatever a client sends under these names is removed first, on every app.
     #[schemars(extend("x-name" = "HEADER"))]
     pub(crate) set_headers: BTreeMap<String, String>,
-    /// How long connecting to the app may take.
+    /// How long connecting to the app may take, with TLS where it is spoken.
     pub(crate) connect_timeout: String,
     /// How long the app may take until its answer begins, after the last of the request was sent.
     pub(crate) response_timeout: String,
     /// How long a body may stand still, in either direction, before it is cut.
     pub(crate) idle_timeout: String,
+    /// TLS to upstreams that begin with `https://`.
+    pub(crate) tls: AppTlsTable,
+    /// A header by which the app can tell that a request came through the gateway. Absent: there is none.
+    pub(crate) secret_header: SecretHeaderTable,
     /// Who may do what. The most specific path that matches decides, whatever the order; a request that
     /// no route matches is refused, so an app needs at least one.
     pub(crate) routes: Vec<RouteTable>,
+}
+
+/// TLS to upstreams that begin with `https://`.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct AppTlsTable {
+    /// A file with the certificates, in PEM, of the authorities that vouch for the app. Only they are believed then;
+    /// without it the authorities that this machine trusts are. For a self-signed certificate, name that itself.
+    pub(crate) ca_file: Option<String>,
+    /// The name that the certificate has to be for, and that the app is asked for by (SNI). Absent: the host of the
+    /// upstream.
+    pub(crate) server_name: Option<String>,
+    /// A certificate of the gateway for apps that ask for one (mTLS), in PEM: its own first, then those between it and
+    /// the authority. Needs `key_file`.
+    pub(crate) certificate_file: Option<String>,
+    /// The private key of that certificate, in PEM, readable by its owner only.
+    pub(crate) key_file: Option<String>,
+}
+
+/// A header by which an app can tell that a request came through the gateway.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SecretHeaderTable {
+    /// The name of the header, such as `X-Gate-Secret`. Whatever a client sends under it is removed, on every app.
+    pub(crate) name: Option<String>,
+    /// A file that holds the value: 16 to 256 printable characters without spaces, readable by its owner only. The app
+    /// compares it, and refuses what comes without it.
+    pub(crate) file: Option<String>,
 }
 
 /// How an app reads the names in a path.
@@ -480,6 +513,8 @@ impl Default for AppTable {
             connect_timeout: "2s".to_owned(),
             response_timeout: "60s".to_owned(),
             idle_timeout: "5m".to_owned(),
+            tls: AppTlsTable::default(),
+            secret_header: SecretHeaderTable::default(),
             routes: Vec::new(),
         }
     }

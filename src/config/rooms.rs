@@ -40,8 +40,10 @@ impl Settings {
         let app = |app: &AppSettings| gateway::AppSettings {
             routing: app.routing.clone(),
             upstreams: app.upstreams.iter().map(|upstream| upstream.authority().to_string()).collect(),
+            transport: app.transport.clone(),
             headers: app.headers,
             set_headers: app.set_headers.clone(),
+            secret_header: app.secret_header.clone(),
             identity: app.identity,
             timeouts: app.timeouts,
         };

@@ -14,7 +14,7 @@ use crate::authn::ThrottleSettings;
 use crate::authn::lockout::LockoutSettings;
 use crate::cluster::RedisSettings;
 use crate::directory::AppName;
-use crate::gateway::{HeaderLine, HopSettings, Identity, Preset, Timeouts};
+use crate::gateway::{HeaderLine, HopSettings, Identity, Preset, SecretHeaderSettings, Timeouts, TransportSettings};
 use crate::policy::AppRoutes;
 use crate::store::Location;
 use crate::telemetry::log;
@@ -96,9 +96,12 @@ pub struct AppSettings {
     pub routing: AppRoutes,
     /// Never empty.
     pub upstreams: Vec<Upstream>,
+    pub transport: TransportSettings,
     pub headers: Preset,
     /// Beside those of the preset; no two names fold to one (G5).
     pub set_headers: Vec<HeaderLine>,
+    /// Its name folds to none of those above.
+    pub secret_header: Option<SecretHeaderSettings>,
     pub identity: Identity,
     /// Whether every person added has access to it (R8).
     pub access_by_default: bool,

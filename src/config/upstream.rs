@@ -4,35 +4,36 @@ use std::fmt;
 
 use http::uri::{Authority, Uri};
 
-/// `HOST:PORT`, spoken to over HTTP/1.1 without TLS.
+/// `http://HOST:PORT` or `https://HOST:PORT`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Upstream(Authority);
+pub struct Upstream {
+    authority: Authority,
+    tls: bool,
+}
 
 /// Why a text is not an upstream.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UpstreamError {
-    #[error("this release speaks plain HTTP to apps: give `http://HOST:PORT`, on this machine or a private network")]
-    Tls,
     #[error("leave out the path: it reaches the app as the client sent it")]
     Path,
     #[error("leave out user and password: an app is told who asks by headers")]
     UserInfo,
-    #[error("give `http://HOST:PORT`, such as `http://127.0.0.1:3000`")]
+    #[error("give `http://HOST:PORT` or `https://HOST:PORT`, such as `http://127.0.0.1:3000`")]
     Shape,
 }
 
 impl Upstream {
-    /// Reads `http://HOST[:PORT][/]`; the port is 80 where none stands.
+    /// Reads `http://HOST[:PORT][/]` or `https://HOST[:PORT][/]`; the port is 80 or 443 where none stands.
     ///
     /// # Errors
     /// When the text is something else.
     pub fn parse(text: &str) -> Result<Self, UpstreamError> {
         let uri: Uri = text.parse().map_err(|_| UpstreamError::Shape)?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => return Err(UpstreamError::Tls),
+        let tls = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
             _ => return Err(UpstreamError::Shape),
-        }
+        };
         let authority = uri.authority().ok_or(UpstreamError::Shape)?;
         if authority.as_str().contains('@') {
             return Err(UpstreamError::UserInfo);
@@ -42,23 +43,32 @@ impl Upstream {
         }
         let host = authority.host();
         let has_port = authority.as_str().len() > host.len();
-        let port = if has_port { authority.port_u16().unwrap_or(0) } else { 80 };
+        let port = if has_port { authority.port_u16().unwrap_or(0) } else { default_port(tls) };
         if host.is_empty() || port == 0 {
             return Err(UpstreamError::Shape);
         }
         let full = format!("{}:{port}", host.to_ascii_lowercase());
-        full.parse().map(Self).map_err(|_| UpstreamError::Shape)
+        full.parse().map(|authority| Self { authority, tls }).map_err(|_| UpstreamError::Shape)
+    }
+
+    /// Whether TLS is spoken to it.
+    pub const fn speaks_tls(&self) -> bool {
+        self.tls
     }
 
     /// `HOST:PORT`, the host in lower case, the port always there.
     pub const fn authority(&self) -> &Authority {
-        &self.0
+        &self.authority
     }
+}
+
+const fn default_port(tls: bool) -> u16 {
+    if tls { 443 } else { 80 }
 }
 
 impl fmt::Display for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}", self.0)
+        write!(f, "{}://{}", if self.tls { "https" } else { "http" }, self.authority)
     }
 }
 
@@ -74,6 +84,8 @@ mod tests {
             ("http://Wiki", "http://wiki:80"),
             ("http://[::1]:81", "http://[::1]:81"),
             ("http://[::1]", "http://[::1]:80"),
+            ("https://Wiki", "https://wiki:443"),
+            ("https://wiki:8443/", "https://wiki:8443"),
         ] {
             assert_eq!(Upstream::parse(text).unwrap().to_string(), shown);
         }
@@ -82,7 +94,8 @@ mod tests {
     #[test]
     fn anything_else_is_refused_with_what_would_be_right() {
         for (text, error) in [
-            ("https://127.0.0.1:3000", UpstreamError::Tls),
+            ("https://127.0.0.1:3000/base", UpstreamError::Path),
+            ("h2c://127.0.0.1:3000", UpstreamError::Shape),
             ("http://127.0.0.1:3000/base", UpstreamError::Path),
             ("http://127.0.0.1:3000/?q", UpstreamError::Path),
             ("http://127.0.0.1:3000#f", UpstreamError::Path),

@@ -37,8 +37,8 @@ pub use hygiene::never_arrives;
 pub use identity_headers::{Field, HeaderLine, Piece, Preset};
 pub use plan::Plan;
 pub use refusal::Refusal;
-pub use settings::{AppSettings, Identity, Problem, Settings, Timeouts};
-pub use upstream::AppConnections;
+pub use settings::{AppSettings, Identity, Problem, SecretHeaderSettings, Settings, Timeouts};
+pub use upstream::{AppConnections, AppTlsError, AppTlsSettings, TransportSettings};
 pub use visit::{Arrival, Peer};
 
 use crate::authn::Authn;

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use super::hygiene::Hygiene;
 use super::identity_headers::{IdentityHeaders, Rendered};
 use super::refusal::Refusal;
-use super::settings::{Problem, Settings, Timeouts};
+use super::settings::{Problem, SecretHeaderSettings, Settings, Timeouts};
 use super::upstream::Instances;
 use crate::authn::Proven;
 use crate::authz::InForce;
@@ -38,6 +38,7 @@ pub(super) struct App {
     pub(super) instances: Instances,
     pub(super) timeouts: Timeouts,
     headers: IdentityHeaders,
+    secret: Option<SecretHeaderSettings>,
     rendered: Mutex<quick_cache::unsync::Cache<PublicId, Told>>,
     /// For who is nobody.
     anonymous: Box<Rendered>,
@@ -69,15 +70,18 @@ impl Plan {
             .map(|app| {
                 let headers = IdentityHeaders::of(app);
                 App {
-                    instances: Instances::new(&app.upstreams, &mut numbers),
+                    instances: Instances::new(&app.upstreams, &app.transport, &mut numbers),
                     timeouts: app.timeouts,
                     anonymous: headers.render(None),
                     rendered: Mutex::new(quick_cache::unsync::Cache::new(RENDERED)),
                     headers,
+                    secret: app.secret_header.clone(),
                 }
             })
             .collect();
         let identity = apps.iter().flat_map(|app| app.headers.managed().iter().cloned());
+        let secrets = settings.apps.iter().filter_map(|app| Some(app.secret_header.as_ref()?.name().clone()));
+        let identity = identity.chain(secrets);
         let routes = settings.apps.iter().flat_map(|app| &app.routing.routes);
         let hygiene = Hygiene::new(identity, routes.filter_map(|route| route.rule.username_header.clone()));
         Ok(Self { hygiene, table, apps, instances: settings.apps.iter().map(|app| app.upstreams.len()).sum() })
@@ -129,6 +133,9 @@ impl App {
             let who = who.map(|(proven, in_force)| (&**proven, &in_force.roles));
             let lines = self.headers.render_for_request(who, request_id);
             lines.iter().for_each(|(name, value)| set(name, value));
+        }
+        if let Some(secret) = &self.secret {
+            set(secret.name(), secret.value());
         }
     }
 

@@ -3,8 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use http::{HeaderName, HeaderValue};
+
 use super::client::HopSettings;
 use super::identity_headers::{HeaderLine, Preset};
+use super::upstream::TransportSettings;
 use crate::directory::AppName;
 use crate::policy::{AppRoutes, RouteTable, TableProblem};
 
@@ -21,13 +24,42 @@ pub struct Settings {
 pub struct AppSettings {
     /// Its name, where it answers, and its routes.
     pub routing: AppRoutes,
-    /// Where it runs: `HOST:PORT`, spoken to over HTTP/1.1 without TLS.
+    /// Where it runs: `HOST:PORT`.
     pub upstreams: Vec<String>,
+    pub transport: TransportSettings,
     pub headers: Preset,
     /// Beside those of the preset, and in their place where the name is the same.
     pub set_headers: Vec<HeaderLine>,
+    /// By which the app can tell that a request came through the gateway.
+    pub secret_header: Option<SecretHeaderSettings>,
     pub identity: Identity,
     pub timeouts: Timeouts,
+}
+
+/// A header whose value only the gateway and one app know.
+#[derive(Debug, Clone)]
+pub struct SecretHeaderSettings {
+    name: HeaderName,
+    /// Marked as sensitive: its `Debug` tells nothing, and HTTP/2 remembers it in no table.
+    value: HeaderValue,
+}
+
+impl SecretHeaderSettings {
+    /// `None` when the secret is not 16 to 256 printable characters without spaces.
+    pub fn new(name: HeaderName, secret: &str) -> Option<Self> {
+        let printable = (16..=256).contains(&secret.len()) && secret.bytes().all(|byte| byte.is_ascii_graphic());
+        let mut value = HeaderValue::from_str(secret).ok().filter(|_| printable)?;
+        value.set_sensitive(true);
+        Some(Self { name, value })
+    }
+
+    pub const fn name(&self) -> &HeaderName {
+        &self.name
+    }
+
+    pub(super) const fn value(&self) -> &HeaderValue {
+        &self.value
+    }
 }
 
 /// Whom the app sees when a proxy user asks (G6).
@@ -62,6 +94,8 @@ impl Default for Timeouts {
 pub enum Problem {
     Routes(TableProblem),
     NoUpstream(AppName),
+    /// TLS is spoken to a host that no certificate can name.
+    NoName(AppName, String),
 }
 
 impl fmt::Display for Problem {
@@ -69,6 +103,9 @@ impl fmt::Display for Problem {
         match self {
             Self::Routes(problem) => fmt::Display::fmt(problem, f),
             Self::NoUpstream(app) => write!(f, "app `{app}`: it has no upstream: say where it runs"),
+            Self::NoName(app, upstream) => {
+                write!(f, "app `{app}`: no certificate can name `{upstream}`: say which name it is to show")
+            }
         }
     }
 }
@@ -78,7 +115,8 @@ impl Settings {
     pub fn problems(&self) -> Vec<Problem> {
         let routes = RouteTable::problems(&self.routes()).into_iter().map(Problem::Routes);
         let homeless = self.apps.iter().filter(|app| app.upstreams.is_empty());
-        routes.chain(homeless.map(|app| Problem::NoUpstream(app.name().clone()))).collect()
+        let homeless = homeless.map(|app| Problem::NoUpstream(app.name().clone()));
+        routes.chain(homeless).chain(self.apps.iter().flat_map(AppSettings::nameless)).collect()
     }
 
     pub(super) fn routes(&self) -> Vec<AppRoutes> {
@@ -89,5 +127,12 @@ impl Settings {
 impl AppSettings {
     pub const fn name(&self) -> &AppName {
         &self.routing.name
+    }
+
+    fn nameless(&self) -> impl Iterator<Item = Problem> {
+        let tls = self.transport.tls.iter();
+        let pairs = tls.flat_map(|tls| self.upstreams.iter().map(move |upstream| (tls, upstream)));
+        let nameless = pairs.filter(|(tls, upstream)| tls.name_of(upstream).is_err());
+        nameless.map(|(_, upstream)| Problem::NoName(self.name().clone(), upstream.clone()))
     }
 }

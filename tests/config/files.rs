@@ -106,13 +106,20 @@ fn the_example_tells_the_real_defaults() {
             ".redis.url",
             ".redis.url_file",
             ".redis.ca_file",
+            ".apps.wiki.tls.ca_file",
+            ".apps.wiki.tls.server_name",
+            ".apps.wiki.tls.certificate_file",
+            ".apps.wiki.tls.key_file",
+            ".apps.wiki.secret_header.name",
+            ".apps.wiki.secret_header.file",
             ".apps.wiki.routes.path",
             ".apps.wiki.routes.username_header"
         ]
     );
 
     let tls = ["client_ca_file", "[[server.tls", "certificate_file", "key_file"];
-    let no_default = [&tls[..], &["url_file", "ca_file", "url = \"redis", "username_header"]].concat();
+    let no_default =
+        [&tls[..], &["url_file", "ca_file", "url = \"redis", "username_header", "tls = {", "secret_header"]].concat();
     let live = uncommented(|key| !no_default.iter().any(|start| key.starts_with(start)));
     let live = live.replace("on_loss = \"count\"", "").replace("timeout = \"100ms\"", "");
     let bare = "[apps.wiki]\nroutes = [{ path = \"/*\" }]";
@@ -124,7 +131,8 @@ fn the_example_tells_the_real_defaults() {
 #[test]
 fn the_example_has_no_problem() {
     assert!(read(config::TEMPLATE, Purpose::Administer).apps.is_empty());
-    let all = read(&uncommented(|key| !key.starts_with("url_file") && !key.starts_with("ca_file")), Purpose::Serve);
+    let of_files = ["url_file", "ca_file", "tls = {", "secret_header"];
+    let all = read(&uncommented(|key| !of_files.iter().any(|start| key.starts_with(start))), Purpose::Serve);
     assert!(all.redis.is_some());
     assert_eq!(all.apps.len(), 1);
 }

@@ -1,9 +1,11 @@
 //! Who an app is told of, and what no client can tell it.
 
+use http::HeaderName;
 use locum::directory::{AppName, Restrictions};
+use locum::gateway::SecretHeaderSettings;
 
 use crate::upstream::{Seen, Upstream};
-use crate::world::{Credential, World};
+use crate::world::{Credential, GATE_SECRET, World};
 
 /// A gate before an app that answers with what it received, and one proxy user.
 pub(crate) struct Scene {
@@ -242,5 +244,25 @@ fn callers_on_one_connection_are_not_mixed_up() {
         client.send("GET /pub/x HTTP/1.1\r\nHost: app.test\r\n\r\n");
         assert_eq!(client.answer().unwrap().status, 200);
         assert_eq!(scene.upstream.last().value("X-Locum-User"), None);
+    }
+}
+
+/// G6: an app can tell by a secret that a request came through the gateway; no client can say it, on any app, and
+/// nobody is told it.
+#[test]
+fn an_app_can_tell_that_a_request_came_through_the_gateway() {
+    let scene = scene();
+    let lines = format!("{}X-Gate-Secret: guessed\r\n", scene.billing.basic());
+    assert_eq!(scene.ask("proxied.test", "/x", &lines), 200);
+    assert_eq!(scene.upstream.last().value("X-Gate-Secret").as_deref(), Some(GATE_SECRET));
+    for (host, path) in [("app.test", "/pub/x"), ("owned.test", "/x")] {
+        assert_eq!(scene.ask(host, path, &lines), 200);
+        assert_eq!(scene.upstream.last().value("X-Gate-Secret"), None, "{host}");
+    }
+    assert_eq!(scene.ask("app.test", "/pub/x", "X_Gate.Secret: guessed\r\n"), 400);
+    let header = SecretHeaderSettings::new(HeaderName::from_static("x-gate-secret"), GATE_SECRET).unwrap();
+    assert!(!format!("{header:?}").contains(GATE_SECRET), "{header:?}");
+    for bad in ["", "too short", "0123456789abcde\u{f6}f", "0123456789 abcdef", &"a".repeat(257)] {
+        assert!(SecretHeaderSettings::new(HeaderName::from_static("x-gate-secret"), bad).is_none(), "{bad:?}");
     }
 }

@@ -12,6 +12,7 @@
 //!   full        as many connections to apps as there may be
 //!   cuts        what runs ends when the access does
 //!   http2       frames by hand: requests of HTTP/2, and floods
+//!   app_tls     apps behind TLS, and who is believed to be one
 //!   proxied     who the client is when proxies stand in front
 //!   slow        clients that hold a connection and do nothing with it
 //! ```
@@ -25,6 +26,7 @@ mod upstream;
 
 mod agreement;
 mod answers;
+mod app_tls;
 mod client;
 mod crowds;
 mod cuts;

@@ -19,8 +19,8 @@ use locum::directory::pepper::Peppers;
 use locum::directory::tombstone::TombstoneKey;
 use locum::directory::{AppName, Holding, Networks, PublicId, ReasonCode, Restrictions, RoleName, Username};
 use locum::gateway::{
-    AppConnections, AppSettings, Field, Gateway, HeaderLine, HopSettings, Identity, Parts, Piece, Preset, Settings,
-    Timeouts,
+    AppConnections, AppSettings, Field, Gateway, HeaderLine, HopSettings, Identity, Parts, Piece, Preset,
+    SecretHeaderSettings, Settings, Timeouts, TransportSettings,
 };
 use locum::policy::{Accept, AppRoutes, HostName, PathPrefix, PathReading, Pattern, RouteSettings, Rule};
 use locum::provision::{self, Provision};
@@ -29,6 +29,9 @@ use locum::server::entrance::Entrance;
 use locum::store::{Location, Store};
 
 use crate::client::Client;
+
+/// What the app `proxied` can tell the gateway by.
+pub(crate) const GATE_SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// How a world is opened.
 pub(crate) struct Plan {
@@ -39,6 +42,7 @@ pub(crate) struct Plan {
     pub(crate) app_connections: AppConnections,
     pub(crate) hops: HopSettings,
     pub(crate) entrance: Entrance,
+    pub(crate) transport: TransportSettings,
 }
 
 impl Plan {
@@ -51,6 +55,7 @@ impl Plan {
             app_connections: AppConnections::up_to(4096),
             hops: HopSettings::default(),
             entrance: Entrance::default(),
+            transport: TransportSettings::default(),
         }
     }
 }
@@ -119,8 +124,10 @@ fn app(name: &str, hosts: &[&str], plan: &Plan, routes: Vec<RouteSettings>) -> A
             routes,
         },
         upstreams: plan.upstreams.iter().map(ToString::to_string).collect(),
+        transport: plan.transport.clone(),
         headers: Preset::Locum,
         set_headers: Vec::new(),
+        secret_header: None,
         identity: Identity::Account,
         timeouts: plan.timeouts,
     }
@@ -149,6 +156,8 @@ fn apps(plan: &Plan) -> Vec<AppSettings> {
     let mut proxied = app("proxied", &["proxied.test"], plan, vec![route("/*", Rule::default())]);
     proxied.headers = Preset::Oauth2Proxy;
     proxied.set_headers = vec![line("x-webauth-user", Field::User), line("x-trace", Field::RequestId)];
+    let secret = HeaderName::from_static("x-gate-secret");
+    proxied.secret_header = SecretHeaderSettings::new(secret, GATE_SECRET);
     let mut owned = app("owned", &["owned.test"], plan, vec![route("/*", Rule::default())]);
     owned.identity = Identity::Owner;
     let mut secret = app("secret", &["*.secret.test", "[::1]"], plan, vec![route("/*", Rule::default())]);

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use http::HeaderName;
 
 use super::header_names::{folded, set_headers};
-use super::{Findings, routes};
+use super::{Findings, Surroundings, app_secret, app_tls, routes};
 use crate::config::Purpose;
 use crate::config::file::{AppTable, HeaderPreset, Identity, PathReading};
 use crate::config::problems::Problem;
@@ -21,18 +21,18 @@ pub(super) fn apps(
     tables: &BTreeMap<String, AppTable>,
     root: &At<'_>,
     listen: Option<SocketAddr>,
-    purpose: Purpose,
+    around: &Surroundings<'_>,
     findings: &mut Findings,
 ) -> Option<Vec<AppSettings>> {
     let at = root.key("apps");
     let incomplete = root.was_removed("apps") || at.lost_any();
-    if tables.is_empty() && purpose == Purpose::Serve && !incomplete {
+    if tables.is_empty() && around.purpose == Purpose::Serve && !incomplete {
         let advice = "add `[apps.NAME]` with its `upstreams`, and `[[apps.NAME.routes]]`";
         findings.add(Problem::at(at.place(), "there is no app to serve").instead(advice));
         return None;
     }
     let read: Vec<Option<AppSettings>> =
-        tables.iter().map(|(name, table)| app(name, table, &at.key(name), listen, findings)).collect();
+        tables.iter().map(|(name, table)| app(name, table, &at.key(name), listen, around, findings)).collect();
     let whole: Vec<&AppSettings> = read.iter().flatten().collect();
     agree(&whole, &at, findings);
     agree_on_headers(&whole, &at, findings);
@@ -44,6 +44,7 @@ fn app(
     table: &AppTable,
     at: &At<'_>,
     listen: Option<SocketAddr>,
+    around: &Surroundings<'_>,
     findings: &mut Findings,
 ) -> Option<AppSettings> {
     let name = AppName::parse(name).map_err(|error| findings.add(Problem::at(at.key_place(), error.to_string()))).ok();
@@ -52,6 +53,8 @@ fn app(
     let path_prefix = findings.value(&at.key("path_prefix"), &table.path_prefix, PathPrefix::parse(&table.path_prefix));
     let upstreams = upstreams(table, at, listen, findings);
     let set_headers = set_headers(&table.set_headers, &at.key("set_headers"), findings);
+    let transport = app_tls::transport(table, upstreams.as_deref(), at, around, findings);
+    let secret_header = app_secret::secret_header(table, at, around, findings);
     let connect_timeout = findings.duration(&at.key("connect_timeout"), &table.connect_timeout);
     let response_timeout = findings.duration(&at.key("response_timeout"), &table.response_timeout);
     let idle_timeout = findings.duration(&at.key("idle_timeout"), &table.idle_timeout);
@@ -68,8 +71,10 @@ fn app(
             routes: routes?,
         },
         upstreams: upstreams?,
+        transport: transport.ok()?,
         headers: preset(table.headers),
         set_headers: set_headers?,
+        secret_header: secret_header.ok()?,
         identity: match table.identity {
             Identity::Account => gateway::Identity::Account,
             Identity::Owner => gateway::Identity::Owner,
@@ -79,7 +84,7 @@ fn app(
     })
 }
 
-const fn preset(preset: HeaderPreset) -> Preset {
+pub(super) const fn preset(preset: HeaderPreset) -> Preset {
     match preset {
         HeaderPreset::Locum => Preset::Locum,
         HeaderPreset::Oauth2Proxy => Preset::Oauth2Proxy,
@@ -134,7 +139,8 @@ fn agree_on_headers(apps: &[&AppSettings], at: &At<'_>, findings: &mut Findings)
 /// Whether an app is told something of its caller in a header that reads like this one.
 fn tells_in(app: &AppSettings, header: &HeaderName) -> bool {
     let reads_alike = |name: &str| folded(name) == folded(header.as_str());
-    app.headers.names().any(reads_alike) || app.set_headers.iter().any(|line| reads_alike(line.name.as_str()))
+    let secret = app.secret_header.iter().any(|secret| reads_alike(secret.name().as_str()));
+    secret || app.headers.names().any(reads_alike) || app.set_headers.iter().any(|line| reads_alike(line.name.as_str()))
 }
 
 /// What apps and routes contradict each other in, by the rules of the table that they will become: it must never be

@@ -77,7 +77,7 @@ pub(super) fn username_header(text: &str, at: &At<'_>, findings: &mut Findings) 
     header.map_err(|(wrong, advice)| findings.add(Problem::at(at.place(), wrong).instead(advice))).ok()
 }
 
-fn header_name(name: &str) -> Result<HeaderName, (String, &'static str)> {
+pub(super) fn header_name(name: &str) -> Result<HeaderName, (String, &'static str)> {
     let Ok(header) = name.parse::<HeaderName>() else {
         return Err((format!("{} cannot name a header", quoted(name)), "use letters, digits, `-` and `_`"));
     };

@@ -3,6 +3,8 @@
 //! Each function reads all of its keys before it gives up on any, so one wrong value hides no other. A
 //! function answers `None` when something of its own was wrong; the problem is then in the findings.
 
+mod app_secret;
+mod app_tls;
 mod apps;
 mod header_names;
 mod routes;
@@ -12,8 +14,11 @@ mod urls;
 
 use std::fmt::Display;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use zeroize::Zeroizing;
 
 use super::Purpose;
 use super::conform::quoted;
@@ -40,6 +45,35 @@ impl Surroundings<'_> {
             return None;
         }
         Some(self.folder.join(text))
+    }
+}
+
+impl Surroundings<'_> {
+    /// The text of a file that a key names, or a problem.
+    fn text_of(&self, at: &At<'_>, file: &str, findings: &mut Findings) -> Option<(PathBuf, Zeroizing<String>)> {
+        let path = self.path(at, file, findings)?;
+        match (self.read_file)(&path) {
+            Ok(text) => Some((path, Zeroizing::new(text))),
+            Err(error) => {
+                let wrong = format!("`{}`: {} cannot be read: {error}", at.name(), quoted(&path.to_string_lossy()));
+                findings.add(Problem::at(at.place(), wrong).instead("give a file that Locum may read"));
+                None
+            }
+        }
+    }
+
+    /// The same for a file that nobody but its owner may read.
+    fn secret_of(&self, at: &At<'_>, file: &str, findings: &mut Findings) -> Option<(PathBuf, Zeroizing<String>)> {
+        let (path, text) = self.text_of(at, file, findings)?;
+        // Where the text did not come from a file there is no mode to look at.
+        let mode = std::fs::metadata(&path).map_or(0, |metadata| metadata.permissions().mode() & 0o777);
+        if mode & 0o077 != 0 {
+            let path = path.to_string_lossy();
+            let wrong = format!("`{}`: {} can be read by others (mode {mode:o})", at.name(), quoted(&path));
+            findings.add(Problem::at(at.place(), wrong).instead("run `chmod 600` on it"));
+            return None;
+        }
+        Some((path, text))
     }
 }
 
@@ -127,7 +161,7 @@ fn settings(file: &File, root: &At<'_>, around: &Surroundings<'_>, findings: &mu
     let secrets = tables::secrets(&file.secrets, &root.key("secrets"), around, findings);
     let log = tables::log(&file.log, &root.key("log"), findings);
     let listen = server.as_ref().map(|server| server.listen);
-    let apps = apps::apps(&file.apps, root, listen, around.purpose, findings);
+    let apps = apps::apps(&file.apps, root, listen, around, findings);
     Some(Settings {
         server: server?,
         admin: admin?,

@@ -15,11 +15,11 @@ use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+use super::connect::{AppStream, connect};
 use super::instances::Running;
 use super::pool::{AppConnections, Kept, Pool};
 use super::steps::{Counted, StepsLeft};
@@ -126,7 +126,8 @@ impl Http1 {
     ) -> Result<Response<ResponseBody>, Failure> {
         let limit = bounds.timeouts.connect;
         let place = self.0.place(limit).await.ok_or(Failure::Full)?;
-        let connection = match connect(instance, place, limit).await {
+        let connection = async { begin(connect(instance, limit).await?, instance, place).await };
+        let connection = match connection.await {
             Ok(connection) => connection,
             Err(why) => return Err(Failure::Unreachable { request: Box::new(request), why }),
         };
@@ -195,29 +196,14 @@ async fn wait_for_head<E>(
     }
 }
 
-async fn connect(
+/// Begins to speak HTTP/1.1 on a new connection, which holds its place until it has ended.
+async fn begin(
+    stream: AppStream,
     instance: &Instance,
     place: OwnedSemaphorePermit,
-    limit: Duration,
 ) -> Result<Connection, &'static str> {
-    let stream = match timeout(limit, TcpStream::connect(&**instance.authority())).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => {
-            tracing::warn!(%error, upstream = %instance.authority(), "an app could not be reached");
-            return Err("connect");
-        }
-        Err(_) => {
-            tracing::warn!(upstream = %instance.authority(), "an app could not be reached in time");
-            return Err("connect_timeout");
-        }
-    };
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, upstream = %instance.authority(), "an app's connection was gone at once");
-        return Err("connect");
-    }
     let steps = StepsLeft::new();
-    let (incoming, outgoing) = stream.into_split();
-    let stream = tokio::io::join(Counted { stream: incoming, left: steps.clone() }, outgoing);
+    let stream = Counted { stream, left: steps.clone() };
     let handshake =
         http1::Builder::new().max_buf_size(HEAD_BYTES).max_headers(HEAD_FIELDS).handshake(TokioIo::new(stream));
     let (sender, connection) = handshake.await.map_err(|_| "connect")?;

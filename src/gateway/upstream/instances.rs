@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::connect::{TransportSettings, Way};
+
 /// How long an instance that could not be reached is asked last.
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -17,6 +19,7 @@ pub(crate) struct Instance {
     pub(super) number: usize,
     /// `HOST:PORT`
     authority: Arc<str>,
+    way: Way,
     running: AtomicUsize,
     /// Milliseconds since `born` until which it is asked last.
     paused_until: AtomicU64,
@@ -24,10 +27,11 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
-    fn new(number: usize, authority: &str) -> Self {
+    fn new(number: usize, authority: &str, way: Way) -> Self {
         Self {
             number,
             authority: authority.into(),
+            way,
             running: AtomicUsize::new(0),
             paused_until: AtomicU64::new(0),
             born: Instant::now(),
@@ -36,6 +40,10 @@ impl Instance {
 
     pub(crate) const fn authority(&self) -> &Arc<str> {
         &self.authority
+    }
+
+    pub(super) const fn way(&self) -> &Way {
+        &self.way
     }
 
     /// Takes note that it could not be reached.
@@ -78,8 +86,13 @@ pub(crate) struct Instances {
 
 impl Instances {
     /// `numbers` hands out the places among all instances of all apps.
-    pub(crate) fn new(authorities: &[String], numbers: &mut impl Iterator<Item = usize>) -> Self {
-        let all = authorities.iter().zip(numbers).map(|(authority, number)| Arc::new(Instance::new(number, authority)));
+    pub(crate) fn new(
+        authorities: &[String],
+        transport: &TransportSettings,
+        numbers: &mut impl Iterator<Item = usize>,
+    ) -> Self {
+        let all = authorities.iter().zip(transport.ways(authorities)).zip(numbers);
+        let all = all.map(|((authority, way), number)| Arc::new(Instance::new(number, authority, way)));
         Self { all: all.collect(), turn: AtomicUsize::new(0) }
     }
 
@@ -106,7 +119,8 @@ mod tests {
     use super::*;
 
     fn instances(count: usize) -> Instances {
-        Instances::new(&(0..count).map(|n| format!("a:{n}")).collect::<Vec<_>>(), &mut (0..))
+        let places: Vec<_> = (0..count).map(|n| format!("a:{n}")).collect();
+        Instances::new(&places, &TransportSettings::default(), &mut (0..))
     }
 
     fn first(instances: &Instances) -> Arc<Instance> {

@@ -1,6 +1,8 @@
 //! Where apps run, and how they are spoken to.
 //!
 //! ```text
+//!   connect        a new connection, with TLS where it is spoken
+//!   tls            who is believed to be an app, and what it is shown
 //!   instances      the instances of one app, and which of them is asked next
 //!   http1          one exchange over HTTP/1.1, by hyper
 //!   pool           how many connections there may be; those that are kept open and taken again
@@ -13,22 +15,26 @@
 //! them: a connection is used again only when both messages were whole, and whatever is doubtful is
 //! closed, because one caller's answer must never reach another (invariant 10).
 
+mod connect;
 mod http1;
 mod instances;
 mod pool;
 mod request_body;
 mod response_body;
 mod steps;
+mod tls;
 
 use std::sync::Arc;
 
 use http::{Request, Response};
 
+pub use connect::TransportSettings;
 pub(super) use http1::Http1;
 pub(super) use instances::{Instance, Instances};
 pub use pool::AppConnections;
 pub(super) use request_body::{Progress, RequestBody};
 pub(super) use response_body::ResponseBody;
+pub use tls::{AppTlsError, AppTlsSettings};
 
 use super::settings::Timeouts;
 use crate::cluster::Guard;
