@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import time
@@ -41,8 +42,10 @@ class Outcome:
 class Locum:
     """One gateway: its folder, its process, its command line."""
 
-    def __init__(self, folder: pathlib.Path, apps: str):
+    def __init__(self, folder: pathlib.Path, apps: str, server: str = "h2c = true"):
+        """`server` are the lines of the configuration's table `[server]`, beside the address."""
         self.folder = folder
+        folder.mkdir(exist_ok=True)
         self.config = folder / "locum.toml"
         self.log = folder / "locum.log"
         self.port = free_port()
@@ -51,7 +54,7 @@ class Locum:
         # `init` writes the key files beside the configuration; ours then takes the place of its example.
         self.run("init")
         self.config.write_text(
-            f'[server]\nlisten = "127.0.0.1:{self.port}"\nh2c = true\n\n[store]\nurl = "sqlite:locum.db"\n\n{apps}'
+            f'[server]\nlisten = "127.0.0.1:{self.port}"\n{server}\n\n[store]\nurl = "sqlite:locum.db"\n\n{apps}'
         )
         self.run("check")
 
@@ -82,6 +85,15 @@ class Locum:
             process.kill()
             process.wait()
             raise
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def memory(self) -> int:
+        """Bytes of memory that the process holds now."""
+        status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
+        return 1024 * int(re.search(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)[1])
 
     def log_tail(self, lines: int = 60) -> str:
         with contextlib.suppress(FileNotFoundError):
