@@ -6,6 +6,7 @@
 //!   extract   path, query and body, read with words for what is wrong
 //!   route     one handler an operation; THE TABLE is below
 //!   shape     what is sent and answered
+//!   operate   what a running gateway can be asked to do with itself
 //!   problem   how it says no, and the one place where its statuses are chosen
 //! ```
 //!
@@ -15,6 +16,7 @@
 
 pub mod extract;
 mod guard;
+pub mod operate;
 pub mod peer;
 pub mod problem;
 mod route;
@@ -35,6 +37,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use operate::{NotTaken, Reload};
 pub use peer::Peer;
 pub use problem::Problem;
 pub use socket::{BoundSocket, SocketError, serve_unix};
@@ -62,13 +65,15 @@ pub struct AdminState {
     pub own_uid: u32,
     /// The metrics of a running gateway; a command line by itself has none.
     pub metrics: Option<Metrics>,
+    /// Takes up the configuration of a running gateway anew.
+    pub reload: Option<Reload>,
 }
 
 impl AdminState {
     /// For the user that runs this process, with nothing to note.
     pub fn new(provision: Provision) -> Self {
         let notes: Notes = Arc::new(|| Box::pin(std::future::ready(Vec::new())));
-        Self { provision, notes, own_uid: rustix::process::geteuid().as_raw(), metrics: None }
+        Self { provision, notes, own_uid: rustix::process::geteuid().as_raw(), metrics: None, reload: None }
     }
 }
 
@@ -119,6 +124,7 @@ fn table() -> OpenApiRouter<AdminState> {
         .routes(routes!(route::catalogue::release_name))
         .routes(routes!(route::history::list))
         .routes(routes!(route::health::health))
+        .routes(routes!(route::operation::reload))
         .layer(from_fn_with_state(TIMEOUT, guard::bounded));
     OpenApiRouter::with_openapi(Api::openapi()).merge(audit).merge(others)
 }

@@ -6,6 +6,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::operate::NotTaken;
 use crate::provision::{Error, Refusal};
 
 /// A problem document. `code` is stable; `detail` is for people and says what would be right.
@@ -59,6 +60,10 @@ impl Problem {
 
     pub fn no_such_method() -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "no_such_method", "this path is not served with this method")
+    }
+
+    pub fn not_running() -> Self {
+        Self::new(StatusCode::CONFLICT, "not_running", "no gateway runs here: a start reads the configuration")
     }
 
     pub fn timed_out() -> Self {
@@ -118,6 +123,16 @@ impl From<Error> for Problem {
                 tracing::error!("an operation was interrupted");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "interrupted", error.to_string())
             }
+        }
+    }
+}
+
+impl From<NotTaken> for Problem {
+    fn from(why: NotTaken) -> Self {
+        match why {
+            NotTaken::Invalid(problems) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "configuration", problems),
+            NotTaken::NeedsRestart(problems) => Self::new(StatusCode::CONFLICT, "needs_restart", problems),
+            NotTaken::Failed(why) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "not_taken_up", why),
         }
     }
 }

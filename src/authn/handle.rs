@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use http::HeaderMap;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -35,6 +36,7 @@ pub struct Settings {
     pub timeout: Duration,
     /// The grid on which refusals leave, counted from the start of their request.
     pub refusal_quantum: Duration,
+    /// The budget of failures at first.
     pub throttle: ThrottleSettings,
 }
 
@@ -66,8 +68,22 @@ pub(super) struct Shared {
     pub(super) settings: Settings,
     pub(super) key: DigestKey,
     pub(super) verified: Verified,
-    pub(super) sources: Sources,
+    /// Exchanged by [`Authn::take_up`].
+    pub(super) budget: ArcSwap<Budget>,
     lockout: Lockout,
+}
+
+/// What each source may fail, by the settings in force.
+#[derive(Debug)]
+pub(super) struct Budget {
+    throttle: ThrottleSettings,
+    pub(super) sources: Sources,
+}
+
+impl Budget {
+    fn of(throttle: ThrottleSettings) -> Self {
+        Self { throttle, sources: Sources::new(throttle) }
+    }
 }
 
 /// One credential to be judged.
@@ -91,7 +107,7 @@ pub(super) fn open(
     let shared = Shared {
         key: DigestKey::generate(random),
         verified: Verified::new(settings.remembered),
-        sources: Sources::new(settings.throttle),
+        budget: ArcSwap::from_pointee(Budget::of(settings.throttle)),
         lockout,
         settings,
     };
@@ -101,6 +117,13 @@ pub(super) fn open(
 impl Authn {
     pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.shared
+    }
+
+    /// Goes by another budget of failures from now on; every source begins it anew.
+    pub fn take_up(&self, throttle: ThrottleSettings) {
+        if self.shared.budget.load().throttle != throttle {
+            self.shared.budget.store(Arc::new(Budget::of(throttle)));
+        }
     }
 
     /// Reads what the head of a request presents for the schemes that its route accepts.
@@ -141,7 +164,7 @@ impl Authn {
                 return Verdict::Throttled(wait);
             }
             if let Some(reason) = ends_at_the_checksum(&presented) {
-                shared.sources.charge(source.address);
+                shared.budget.load().sources.charge(source.address);
                 metrics::counter!("locum_refusals_total", "reason" => reason.slug()).increment(1);
                 return Verdict::Refused(reason);
             }
@@ -161,7 +184,7 @@ impl Shared {
         address: Option<IpAddr>,
         now: Timestamp,
     ) -> Option<Duration> {
-        let wait = self.sources.exhausted(address)?;
+        let wait = self.budget.load().sources.exhausted(address)?;
         let proven = digest.is_some_and(|digest| self.verified.stands(digest, address, now));
         if proven { None } else { Some(wait) }
     }

@@ -227,7 +227,7 @@ impl Judge {
             }
         }
         if charged != Charged::Nobody {
-            self.shared.sources.charge(address);
+            self.shared.budget.load().sources.charge(address);
         }
         if let (Some(told), Some(pat)) = (told, pat) {
             after.notes.push(Note::Told { told, pat, address });

@@ -14,6 +14,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -97,7 +98,7 @@ pub struct Lockout {
 
 /// What the lockout's tasks share.
 struct Parts {
-    settings: LockoutSettings,
+    settings: ArcSwap<LockoutSettings>,
     subjects: Subjects,
     books: Books,
     errands: mpsc::Sender<Errand>,
@@ -126,7 +127,7 @@ impl Lockout {
         let (errands, errands_in) = mpsc::channel(TRIPS_WAITING);
         let (books, copies_in) = Books::new(redis, store, settings.on_loss);
         let unfinished = carry::Unfinished::default();
-        let parts = Arc::new(Parts { settings, subjects, books, errands, unfinished });
+        let parts = Arc::new(Parts { settings: ArcSwap::from_pointee(settings), subjects, books, errands, unfinished });
         let tasks = vec![
             tokio::spawn(carry::run(Arc::clone(&parts), errands_in, carry_out)),
             tokio::spawn(mirror::run(Arc::clone(&parts), copies_in)),
@@ -136,7 +137,13 @@ impl Lockout {
     }
 
     pub fn settings(&self) -> LockoutSettings {
-        self.parts.settings
+        self.parts.settings()
+    }
+
+    /// Goes by other settings from now on; failures that were counted stay counted.
+    pub fn take_up(&self, settings: LockoutSettings) {
+        self.parts.settings.store(Arc::new(settings));
+        self.parts.books.take_up(settings.on_loss);
     }
 
     /// Counts a failed attempt (L1). When this answers [`Counted::Tripped`], the account is shut on
@@ -206,17 +213,21 @@ impl Lockout {
 impl fmt::Debug for Lockout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lockout")
-            .field("settings", &self.parts.settings)
+            .field("settings", &self.settings())
             .field("health", &self.health())
             .finish_non_exhaustive()
     }
 }
 
 impl Parts {
+    fn settings(&self) -> LockoutSettings {
+        **self.settings.load()
+    }
+
     async fn fail(&self, account: AccountId, life: Life, attempt: Attempt) -> Result<Counted, Unavailable> {
         let subject = self.subjects.subject(account);
         let _failing = self.subjects.failing(&subject);
-        let counted = self.books.fail(account, life, self.settings.threshold, attempt).await?;
+        let counted = self.books.fail(account, life, self.settings().threshold, attempt).await?;
         match &counted {
             Counted::Tripped(attempts) => self.shut(Trip { account, life, attempts: attempts.clone() }),
             Counted::Locked => self.shut_again(account, life),

@@ -35,6 +35,8 @@ impl Failure {
 
     pub(super) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
+            // The gateway that was to take it up found it wrong.
+            Self::Problem(problem) if &*problem.code == "configuration" => CONFIGURATION,
             Self::Failed(_) | Self::Problem(_) => FAILURE,
             Self::Usage(_) => USAGE,
             Self::Configuration(_) => CONFIGURATION,

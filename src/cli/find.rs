@@ -69,7 +69,7 @@ fn configuration(global: &Global) -> Result<Option<PathBuf>, Failure> {
 /// Loads a configuration with the overrides of the environment.
 pub(super) fn load(file: &Path, purpose: Purpose) -> Result<Settings, Failure> {
     config::load(file, environment(), purpose).map_err(|error| match error {
-        LoadError::Invalid(problems) => Failure::Configuration(problems.to_string()),
+        LoadError::Invalid(problems) | LoadError::Fixed(problems) => Failure::Configuration(problems.to_string()),
         error @ (LoadError::Missing(_) | LoadError::Unreadable { .. }) => Failure::Configuration(error.to_string()),
     })
 }

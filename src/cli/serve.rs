@@ -1,12 +1,15 @@
 //! `locum serve`: reads the configuration, sets up the log, and hands over to the server.
 
+use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::arguments::{Global, ServeArguments};
 use super::exit::Failure;
 use super::find::{self, DEVELOPMENT_FOLDER};
+use crate::admin::NotTaken;
 use crate::config::settings::Upstream;
-use crate::config::{Purpose, Settings};
+use crate::config::{self, LoadError, Purpose, Settings};
 use crate::server::dev::{EXAMPLE_UPSTREAM, StateFolder};
 use crate::server::house;
 use crate::server::serve::{Serve, serve as run};
@@ -17,29 +20,49 @@ const DEFAULT_FILE: &str = "locum.toml";
 
 /// Runs the gateway until it is told to end.
 pub(super) fn serve(global: &Global, arguments: &ServeArguments) -> Result<(), Failure> {
-    let (mut settings, dev) = if arguments.dev {
+    let (file, dev) = if arguments.dev {
         let folder = global.state.as_deref().unwrap_or(Path::new(DEVELOPMENT_FOLDER));
         let folder = StateFolder::prepare(folder, house::random).map_err(Failure::failed)?;
-        let mut settings = find::load(&folder.configuration(), Purpose::Serve)?;
-        if let Some(url) = &arguments.upstream {
-            put_upstream(&mut settings, url)?;
-        }
-        (settings, Some(folder))
+        (folder.configuration(), Some(folder))
     } else {
         if global.state.is_some() {
             return Err(Failure::Usage(
                 "a state folder belongs to `serve --dev`; otherwise name `--config FILE`".into(),
             ));
         }
-        let file = global.config.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
-        (find::load(file, Purpose::Serve)?, None)
+        (global.config.clone().unwrap_or_else(|| DEFAULT_FILE.into()), None)
     };
-    if let Some(listen) = arguments.listen {
-        settings.server.listen = listen;
-    }
+    let as_read = find::load(&file, Purpose::Serve)?;
+    let typed = Typed { upstream: arguments.upstream.clone(), listen: arguments.listen };
+    let settings = typed.over(as_read.clone())?;
     let log = log::install(&settings.log).map_err(Failure::failed)?;
     start_failpoints();
-    run(Serve { settings, dev, log }).map_err(Failure::failed)
+    let read_again = Arc::new(move || {
+        let settings = config::load_again(&file, find::environment(), &as_read).map_err(|error| match error {
+            LoadError::Fixed(problems) => NotTaken::NeedsRestart(problems.to_string()),
+            error => NotTaken::Invalid(error.to_string()),
+        })?;
+        typed.over(settings).map_err(|failure| NotTaken::Invalid(failure.to_string()))
+    });
+    run(Serve { settings, read_again, dev, log }).map_err(Failure::failed)
+}
+
+/// What was typed wins over the file, each time that it is read.
+struct Typed {
+    upstream: Option<String>,
+    listen: Option<SocketAddr>,
+}
+
+impl Typed {
+    fn over(&self, mut settings: Settings) -> Result<Settings, Failure> {
+        if let Some(url) = &self.upstream {
+            put_upstream(&mut settings, url)?;
+        }
+        if let Some(listen) = self.listen {
+            settings.server.listen = listen;
+        }
+        Ok(settings)
+    }
 }
 
 /// Puts a real app where the example stands; where it stands no more, behind the only app there is.

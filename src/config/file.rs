@@ -79,12 +79,12 @@ pub(crate) struct ServerTable {
     /// Clients may speak HTTP/2 without TLS, when they begin with it ("prior knowledge"), as gRPC and proxies do.
     pub(crate) h2c: bool,
     /// A file with the certificates, in PEM, of the authorities of which every client has to show a certificate. Absent:
-    /// clients show none. Read at the start only.
+    /// clients show none.
     pub(crate) client_ca_file: Option<String>,
     /// The certificates that the gateway shows. With at least one it speaks TLS (1.2 and 1.3), and nothing else.
     ///
-    /// Each client gets the first that is for the name that it asks for, and where none is, the first of all. SIGHUP
-    /// reads the files again, without ending a connection.
+    /// Each client gets the first that is for the name that it asks for, and where none is, the first of all. A
+    /// reload reads the files again, without ending a connection.
     pub(crate) tls: Vec<CertificateTable>,
 }
 

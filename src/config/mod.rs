@@ -8,6 +8,7 @@
 //! conform    the tree against the shape of the file: unknown keys, wrong types
 //! file       what fits, read by serde
 //! validate   every value parsed, every rule between them → Settings
+//! fixed      what a process that runs cannot take up
 //! ```
 //!
 //! No step hides the problems of another: whoever configures sees all of them at once, each with its place
@@ -16,6 +17,7 @@
 mod conform;
 pub mod duration;
 mod file;
+mod fixed;
 mod nearest;
 mod overrides;
 pub mod problems;
@@ -65,6 +67,9 @@ pub enum LoadError {
     Unreadable { path: PathBuf, error: io::Error },
     #[error("{0}")]
     Invalid(Problems),
+    /// It is right, and a process that runs cannot take it up.
+    #[error("{0}")]
+    Fixed(Problems),
 }
 
 /// Reads the configuration file at `path`, with the overrides of `environment`.
@@ -76,18 +81,45 @@ pub fn load(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     purpose: Purpose,
 ) -> Result<Settings, LoadError> {
+    let (source, folder) = open(path)?;
+    read(source, &folder, environment, purpose, &read_file).map_err(LoadError::Invalid)
+}
+
+/// Reads it anew, for a gateway that runs by `in_force`, as the file and the environment were read then.
+///
+/// # Errors
+/// As [`load`]; and [`LoadError::Fixed`] with every key that changed and cannot while it runs.
+pub fn load_again(
+    path: &Path,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    in_force: &Settings,
+) -> Result<Settings, LoadError> {
+    let (source, folder) = open(path)?;
+    let (tree, problems) = tree(&source, environment).map_err(|list| invalid(&source, list))?;
+    let around = Surroundings { folder: &folder, read_file: &read_file, purpose: Purpose::Serve };
+    let settings = settings(&tree, &around, problems).map_err(|list| invalid(&source, list))?;
+    let changed = fixed::changed(in_force, &settings, &At::root(&tree));
+    if changed.is_empty() { Ok(settings) } else { Err(LoadError::Fixed(Problems::new(source, changed))) }
+}
+
+fn invalid(source: &Source, list: Vec<Problem>) -> LoadError {
+    LoadError::Invalid(Problems::new(source.clone(), list))
+}
+
+/// The text of the file at `path`, and the folder in which it lies.
+fn open(path: &Path) -> Result<(Source, PathBuf), LoadError> {
     let unreadable = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => LoadError::Missing(path.to_owned()),
         _ => LoadError::Unreadable { path: path.to_owned(), error },
     };
     let bytes = std::fs::read(path).map_err(unreadable)?;
     let folder = std::path::absolute(path).map_err(unreadable)?;
-    let folder = folder.parent().unwrap_or(Path::new("/"));
+    let folder = folder.parent().unwrap_or(Path::new("/")).to_owned();
     let (source, broken) = Source::from_bytes(path.display().to_string(), bytes);
-    if let Some(problem) = broken {
-        return Err(LoadError::Invalid(Problems::new(source, vec![problem])));
+    match broken {
+        Some(problem) => Err(invalid(&source, vec![problem])),
+        None => Ok((source, folder)),
     }
-    read(source, folder, environment, purpose, &read_file).map_err(LoadError::Invalid)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the configuration is read before anything is served")]
@@ -107,14 +139,20 @@ pub fn read(
     purpose: Purpose,
     read_file: &dyn Fn(&Path) -> io::Result<String>,
 ) -> Result<Settings, Problems> {
-    let mut tree = match source.parse() {
-        Ok(tree) => tree,
-        Err(problems) => return Err(Problems::new(source, problems)),
-    };
+    let around = Surroundings { folder, read_file, purpose };
+    let read = tree(&source, environment).and_then(|(tree, problems)| settings(&tree, &around, problems));
+    read.map_err(|problems| Problems::new(source, problems))
+}
+
+/// What the text and the environment say together, with what is wrong with its shape.
+fn tree(
+    source: &Source,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<(Table, Vec<Problem>), Vec<Problem>> {
+    let mut tree = source.parse()?;
     let mut problems = overrides::apply(&mut tree, environment);
     problems.extend(conform::conform(&mut tree));
-    let around = Surroundings { folder, read_file, purpose };
-    settings(&tree, &around, problems).map_err(|problems| Problems::new(source, problems))
+    Ok((tree, problems))
 }
 
 fn settings(tree: &Table, around: &Surroundings<'_>, mut problems: Vec<Problem>) -> Result<Settings, Vec<Problem>> {

@@ -37,7 +37,7 @@ pub use hygiene::never_arrives;
 pub use identity_headers::{Field, HeaderLine, Piece, Preset};
 pub use plan::Plan;
 pub use refusal::Refusal;
-pub use settings::{AppSettings, Identity, Problem, SecretHeaderSettings, Settings, Timeouts};
+pub use settings::{AppSettings, Identity, Problem, SecretHeaderSettings, Settings, Timeouts, in_words};
 pub use upstream::{AppConnections, AppTlsError, AppTlsSettings, TransportSettings};
 pub use visit::{Arrival, Peer};
 

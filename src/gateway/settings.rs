@@ -110,6 +110,11 @@ impl fmt::Display for Problem {
     }
 }
 
+/// All of them in one line.
+pub fn in_words(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
 impl Settings {
     /// Everything that is wrong, in the order of the apps.
     pub fn problems(&self) -> Vec<Problem> {

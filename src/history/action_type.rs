@@ -63,6 +63,7 @@ action_types! {
     AppRegistered = "app_registered", Locum, "An app appeared in the configuration.";
     AppDisabled = "app_disabled", Locum, "An app vanished from the configuration; its roles are kept.";
     AppEnabled = "app_enabled", Locum, "A vanished app came back to the configuration.";
+    ConfigReloaded = "config_reloaded", Either, "The configuration was read anew and taken up: asked for by an operator, or by SIGHUP.";
     OperationRefused = "operation_refused", Operator, "An identified caller tried something that a rule refuses; nothing changed.";
     AttemptFailed = "attempt_failed", Locum, "A failed attempt to authenticate was counted.";
     AttemptsLocked = "attempts_locked", Locum, "Too many failures in a row: the account was shut.";

@@ -31,6 +31,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 pub use refusal::{Error, Refusal, Wanted};
 pub use request::{Caller, Request};
 
@@ -70,7 +72,19 @@ impl Default for Settings {
 
 /// What operations work with. A handle: clones share everything.
 #[derive(Clone)]
-pub struct Provision(Arc<Parts>);
+pub struct Provision(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    subjects: Subjects,
+    in_flight: InFlight,
+    counts: Option<Arc<dyn FailureCounts>>,
+    peppers: Arc<Peppers>,
+    tombstones: Arc<TombstoneKey>,
+    clock: Arc<dyn Clock>,
+    random: Random,
+    settings: ArcSwap<Settings>,
+}
 
 /// The parts of a [`Provision`], for whoever puts it together.
 pub struct Parts {
@@ -94,7 +108,14 @@ impl fmt::Debug for Parts {
 
 impl Provision {
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        let Parts { store, subjects, in_flight, counts, peppers, tombstones, clock, random, settings } = parts;
+        let settings = ArcSwap::from_pointee(settings);
+        Self(Arc::new(Inner { store, subjects, in_flight, counts, peppers, tombstones, clock, random, settings }))
+    }
+
+    /// Goes by other settings from now on.
+    pub fn take_up(&self, settings: Settings) {
+        self.0.settings.store(Arc::new(settings));
     }
 
     pub fn store(&self) -> &Store {
@@ -109,8 +130,8 @@ impl Provision {
         &self.0.peppers
     }
 
-    pub fn settings(&self) -> &Settings {
-        &self.0.settings
+    pub fn settings(&self) -> Arc<Settings> {
+        self.0.settings.load_full()
     }
 
     /// A new id for a request that came without one, so that all actions of one request can be found
@@ -125,6 +146,6 @@ impl Provision {
 
 impl fmt::Debug for Provision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Provision").field(&self.0).finish()
+        f.debug_struct("Provision").field("settings", &self.settings()).finish_non_exhaustive()
     }
 }

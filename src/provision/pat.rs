@@ -169,9 +169,10 @@ impl Hand<'_> {
 
     async fn make(self, pat: Pat, account: Username) -> Result<Decided<Made>, Error> {
         let parts = &self.provision.0;
-        let prefix = &parts.settings.prefix;
-        let token =
-            Token::with_public_id(TokenKind::PersonalAccess, prefix, pat.public_id, |pool| (parts.random)(pool));
+        let settings = self.provision.settings();
+        let token = Token::with_public_id(TokenKind::PersonalAccess, &settings.prefix, pat.public_id, |pool| {
+            (parts.random)(pool);
+        });
         let version = parts.peppers.newest();
         let hash = parts.peppers.hash(version, &token).expect("the newest pepper is one of the peppers");
         self.writer.insert_pat(&pat, &hash, version).await?;

@@ -36,7 +36,8 @@ pub async fn add(
                 let (id, username) = (account.id, account.username.clone());
                 let owner = Member { id, username, active: true, holdings: BTreeSet::new() };
                 let household = Household { owner, proxies: Vec::new() };
-                let default_apps = hand.provision.settings().default_apps.iter().cloned().map(Holding::App);
+                let settings = hand.provision.settings();
+                let default_apps = settings.default_apps.iter().cloned().map(Holding::App);
                 let wanted = roles.into_iter().map(Holding::Role).chain(default_apps).collect();
                 hand.writer.insert_account(&account).await?;
                 let (added, plan) = (hand.action(ActionType::UserAdded).to(id), Plan::by_caller(id, "P6"));

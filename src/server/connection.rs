@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use http::{Request, Response};
@@ -28,7 +29,7 @@ pub(super) struct Door {
 }
 
 impl Door {
-    pub(super) async fn serve<S: Stack>(mut self, tcp: TcpStream, from: SocketAddr, stack: S) {
+    pub(super) async fn serve<S: Stack>(mut self, tcp: TcpStream, from: SocketAddr, stack: Rc<RefCell<S>>) {
         if let Err(error) = prepare(&tcp, &self.limits) {
             tracing::debug!(%error, "a client's connection was gone before it was served");
             return;
@@ -62,11 +63,11 @@ fn prepare(stream: &TcpStream, limits: &Limits) -> io::Result<()> {
     stream.set_nodelay(true)
 }
 
-async fn serve_http1<S: Stack>(stream: Stream, peer: Peer, stack: S, limits: &Limits, mut phases: Phases) {
+async fn serve_http1<S: Stack>(stream: Stream, peer: Peer, stack: Rc<RefCell<S>>, limits: &Limits, mut phases: Phases) {
     let bounds = head_guard::Limits { head_bytes: limits.head_bytes, head_fields: limits.head_fields };
     let stream = HeadGuard::new(stream, peer.clone(), bounds);
     let hangup = Hangup::default();
-    let front = Front { peer, hangup: hangup.clone(), stack: RefCell::new(stack) };
+    let front = Front { peer, hangup: hangup.clone(), stack };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_timeout)
@@ -92,12 +93,12 @@ async fn serve_http1<S: Stack>(stream: Stream, peer: Peer, stack: S, limits: &Li
     }
 }
 
-/// What hyper calls for each request of one connection. The stack is borrowed, not cloned: a request
-/// touches no counter of references that other cores touch too.
+/// What hyper calls for each request of one connection. The stack is its thread's, and borrowed for each
+/// request: it may be another one than that of the request before.
 struct Front<S> {
     peer: Peer,
     hangup: Hangup,
-    stack: RefCell<S>,
+    stack: Rc<RefCell<S>>,
 }
 
 impl<S: Stack> hyper::service::Service<Request<Incoming>> for Front<S> {

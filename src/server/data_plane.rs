@@ -1,18 +1,22 @@
 //! The data plane's threads: each accepts on its own socket and serves what it accepted to the end.
 //!
 //! A connection never changes its thread, so nothing on the hot path is shared between cores but
-//! what is meant to be. Draining is in two steps: every connection finishes what it is answering and
-//! closes; what is left at the deadline is dropped.
+//! what is meant to be. All connections of a thread are served by one stack: when it is exchanged, the
+//! next request of every one of them goes through the new one, and what runs in the old one ends there.
+//! Draining is in two steps: every connection finishes what it is answering and closes; what is left at
+//! the deadline is dropped.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::io;
 use std::net::TcpListener;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use http::Response;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::LocalSet;
 use tokio_util::task::TaskTracker;
 use tower::Service;
@@ -55,17 +59,17 @@ impl Default for Limits {
     }
 }
 
-/// A data-plane thread's own stack. It is ready at any time: what has to wait waits in its futures.
-pub trait Stack: Service<Arrival, Response = Response<Body>, Error = Infallible> + Clone + 'static {}
+/// A data-plane thread's own stack, shared by its connections. It is ready at any time: what has to wait waits in its futures.
+pub trait Stack: Service<Arrival, Response = Response<Body>, Error = Infallible> + 'static {}
 
-impl<S> Stack for S where S: Service<Arrival, Response = Response<Body>, Error = Infallible> + Clone + 'static {}
+impl<S> Stack for S where S: Service<Arrival, Response = Response<Body>, Error = Infallible> + 'static {}
 
 /// How far the end has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Serving,
-    /// No new connections; each one ends with the request it is answering.
-    Draining,
+    /// No new connections; each one ends with the request it is answering, at the latest after so long.
+    Draining(Duration),
 }
 
 /// Where a connection learns that it is to end.
@@ -75,7 +79,72 @@ pub(super) struct Phases(watch::Receiver<Phase>);
 impl Phases {
     /// Returns when draining has begun, or whoever would say so is gone.
     pub(super) async fn draining(&mut self) {
-        let _said_or_gone = self.0.wait_for(|phase| *phase == Phase::Draining).await;
+        let _said_or_gone = self.0.wait_for(|phase| *phase != Phase::Serving).await;
+    }
+
+    /// How long what still runs may take.
+    fn time_left(&self) -> Duration {
+        match *self.0.borrow() {
+            Phase::Draining(timeout) => timeout,
+            Phase::Serving => Duration::ZERO,
+        }
+    }
+}
+
+/// What a thread serves by from now on.
+struct Change<S> {
+    make: Box<dyn FnOnce() -> S + Send>,
+    entrance: Arc<Entrance>,
+    limits: Limits,
+    done: oneshot::Sender<()>,
+}
+
+/// By which running threads are told to serve by something else.
+#[derive(Debug)]
+pub struct Changes<S>(Vec<mpsc::Sender<Change<S>>>);
+
+impl<S> Clone for Changes<S> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+/// A data-plane thread has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a thread that serves has ended")]
+pub struct ThreadGone;
+
+impl<S: Stack> Changes<S> {
+    /// Exchanges the stack of every thread, and what new connections meet. When this returns, the next request of
+    /// every connection goes through the new stack. `make` is called on each thread, with its number.
+    ///
+    /// # Errors
+    /// When a thread has ended; the others have changed.
+    pub async fn take_up(
+        &self,
+        entrance: &Arc<Entrance>,
+        limits: &Limits,
+        make: impl Fn(u16) -> S + Clone + Send + 'static,
+    ) -> Result<(), ThreadGone> {
+        let mut under_way = Vec::with_capacity(self.0.len());
+        for (number, thread) in (0_u16..).zip(&self.0) {
+            let (done, taken_up) = oneshot::channel();
+            let make = make.clone();
+            let make = Box::new(move || make(number));
+            let change = Change { make, entrance: Arc::clone(entrance), limits: limits.clone(), done };
+            under_way.push(match thread.send(change).await {
+                Ok(()) => Some(taken_up),
+                Err(_gone) => None,
+            });
+        }
+        let mut gone = false;
+        for taken_up in under_way {
+            gone |= match taken_up {
+                Some(taken_up) => taken_up.await.is_err(),
+                None => true,
+            };
+        }
+        if gone { Err(ThreadGone) } else { Ok(()) }
     }
 }
 
@@ -95,33 +164,38 @@ impl DataPlane {
         listeners: Vec<TcpListener>,
         entrance: &Arc<Entrance>,
         limits: &Limits,
-        shutdown_timeout: Duration,
         make: impl Fn(u16) -> S + Clone + Send + 'static,
-    ) -> io::Result<Self> {
+    ) -> io::Result<(Self, Changes<S>)> {
         let (phase, phases) = watch::channel(Phase::Serving);
         let places = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
         let mut threads = Vec::with_capacity(listeners.len());
+        let mut changes = Vec::with_capacity(listeners.len());
         for (number, listener) in (0_u16..).zip(listeners) {
             let (limits, phases, make) = (limits.clone(), Phases(phases.clone()), make.clone());
             let (places, entrance) = (Arc::clone(&places), Arc::clone(entrance));
+            let (change, changes_in) = mpsc::channel(1);
+            changes.push(change);
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let thread = std::thread::Builder::new().name(format!("data-{number}")).spawn(move || {
                 let local = LocalSet::new();
-                let door = Door { entrance, limits, phases };
-                let run = async { serve_thread(listener, make(number), door, places, shutdown_timeout).await };
+                let run = async {
+                    let stack = Rc::new(RefCell::new(make(number)));
+                    let served = Served { door: RefCell::new(Door { entrance, limits, phases }), stack };
+                    serve_thread(listener, Rc::new(served), changes_in, places).await
+                };
                 if let Err(error) = local.block_on(&runtime, run) {
                     tracing::error!(%error, thread = number, "a data-plane thread could not serve");
                 }
             })?;
             threads.push(thread);
         }
-        Ok(Self { phase, threads })
+        Ok((Self { phase, threads }, Changes(changes)))
     }
 
-    /// Stops accepting and waits until every connection has ended, or its thread's deadline passed.
-    /// Blocks; to be called off the async threads.
-    pub fn drain(self) {
-        self.phase.send_replace(Phase::Draining);
+    /// Stops accepting and waits until every connection has ended, or `timeout` passed. Blocks; to be called off
+    /// the async threads.
+    pub fn drain(self, timeout: Duration) {
+        self.phase.send_replace(Phase::Draining(timeout));
         for thread in self.threads {
             if thread.join().is_err() {
                 tracing::error!("a data-plane thread panicked");
@@ -130,15 +204,42 @@ impl DataPlane {
     }
 }
 
+/// What one thread serves by now.
+struct Served<S> {
+    /// For connections that are to come.
+    door: RefCell<Door>,
+    /// For the next request of every connection.
+    stack: Rc<RefCell<S>>,
+}
+
+impl<S: Stack> Served<S> {
+    async fn take_up(self: Rc<Self>, mut changes: mpsc::Receiver<Change<S>>) {
+        while let Some(Change { make, entrance, limits, done }) = changes.recv().await {
+            let new = make();
+            let old = self.stack.replace(new);
+            {
+                let mut door = self.door.borrow_mut();
+                (door.entrance, door.limits) = (entrance, limits);
+            }
+            drop(old);
+            if done.send(()).is_err() {
+                tracing::debug!("nobody waits any more for a change that was taken up");
+            }
+        }
+    }
+}
+
 async fn serve_thread<S: Stack>(
     listener: TcpListener,
-    stack: S,
-    mut door: Door,
+    served: Rc<Served<S>>,
+    changes: mpsc::Receiver<Change<S>>,
     places: Arc<Semaphore>,
-    shutdown_timeout: Duration,
 ) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let connections = TaskTracker::new();
+    let mut phases = served.door.borrow().phases.clone();
+    // Beside accepting, because a client that was accepted and waits for its place must not be lost.
+    let changing = tokio::task::spawn_local(Rc::clone(&served).take_up(changes));
     loop {
         // First the client and then its place, or a thread that waits for clients would sit on one.
         let accepted = async {
@@ -147,12 +248,13 @@ async fn serve_thread<S: Stack>(
         };
         let accepted = tokio::select! {
             biased;
-            () = door.phases.draining() => break,
+            () = phases.draining() => break,
             accepted = accepted => accepted,
         };
         match accepted {
             Ok(((stream, peer), place)) => {
-                let serve = door.clone().serve(stream, peer, stack.clone());
+                let door = served.door.borrow().clone();
+                let serve = door.serve(stream, peer, Rc::clone(&served.stack));
                 connections.spawn_local(async move {
                     serve.await;
                     drop(place);
@@ -163,9 +265,10 @@ async fn serve_thread<S: Stack>(
     }
     drop(listener);
     connections.close();
-    if tokio::time::timeout(shutdown_timeout, connections.wait()).await.is_err() {
+    if tokio::time::timeout(phases.time_left(), connections.wait()).await.is_err() {
         tracing::warn!(left = connections.len(), "connections were still open at the shutdown timeout and are dropped");
     }
+    changing.abort();
     Ok(())
 }
 

@@ -4,10 +4,11 @@
 //! named; one owner, one proxy user, one PAT; and the line to try. A second start works on what is
 //! there: nothing that exists is made again, overwritten or quietly repaired.
 
-use std::io;
+use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use super::dev_accounts::{Accounts, TokenState};
 use super::secrets::{self, SecretsError, replace_private, write_new_private};
 
 /// The person who owns the proxy user.
@@ -173,6 +174,38 @@ pub fn is_ours(folder: &Path) -> io::Result<bool> {
 fn make_private_folder(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// What a newcomer reads first. The token is shown once, when it was made.
+pub(super) fn welcome(folder: &StateFolder, address: SocketAddr, accounts: &Accounts) -> io::Result<()> {
+    let (folder, address) = (shown(folder.path()), reachable(address));
+    let mut out = io::stdout().lock();
+    let (bold, plain) = if io::stdout().is_terminal() { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
+    writeln!(out, "\n{bold}Locum is running{plain} on http://{address}, with everything it keeps in {folder}")?;
+    match accounts.state {
+        TokenState::New => {
+            let token = accounts.token.as_str();
+            writeln!(out, "\nTry it (the token is shown this once, and kept in {folder}/dev.env):\n")?;
+            writeln!(out, "    curl -u '{USERNAME}:{token}' http://{address}/hello\n")?;
+        }
+        TokenState::Earlier => {
+            writeln!(out, "\nTry it, with the token of the first start:\n")?;
+            writeln!(out, "    . {folder}/dev.env && curl -u \"$LOCUM_USERNAME:$LOCUM_PAT\" \"$LOCUM_URL/hello\"\n")?;
+        }
+        TokenState::Shut => {
+            writeln!(out, "\nThe proxy user `{USERNAME}` was made inactive or deleted. To go on:\n")?;
+            writeln!(out, "    locum history --account {USERNAME} --state {folder}")?;
+            writeln!(out, "    locum proxy-user activate {USERNAME} --state {folder}")?;
+            writeln!(out, "    locum pat add {USERNAME} --service 'trying Locum out' --confirm --state {folder}\n")?;
+        }
+    }
+    out.flush()
+}
+
+fn shown(path: &Path) -> String {
+    let here: Option<PathBuf> = std::env::current_dir().ok();
+    let relative = here.and_then(|here| path.strip_prefix(here).ok().map(Path::to_path_buf));
+    relative.map_or_else(|| path.display().to_string(), |relative| format!("./{}", relative.display()))
 }
 
 #[cfg(test)]

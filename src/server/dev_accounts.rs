@@ -55,8 +55,8 @@ pub async fn ready(provision: &Provision, folder: &StateFolder, clock: &dyn Cloc
     let username = Username::parse(USERNAME).expect("the name is a constant that keeps the rule");
     let earlier = folder.earlier_token()?;
     if let Some(token) = &earlier {
-        let (peppers, prefix) = (provision.peppers(), &provision.settings().prefix);
-        let checked = authn::check(provision.store(), peppers, prefix, token, None, clock.now()).await?;
+        let (peppers, settings) = (provision.peppers(), provision.settings());
+        let checked = authn::check(provision.store(), peppers, &settings.prefix, token, None, clock.now()).await?;
         if matches!(checked, Checked::Known(report) if report.usable) {
             return Ok(Accounts { token: token.clone(), state: TokenState::Earlier });
         }

@@ -56,9 +56,15 @@ const ABANDONED_AT_ONCE: f64 = 200.0;
 const ABANDONED_PER_SECOND: f64 = 10.0;
 
 /// Serves a connection until it ends, is drained, falls silent or floods.
-pub(super) async fn serve<S: Stack>(stream: Stream, peer: Peer, stack: S, limits: &Limits, mut phases: Phases) {
+pub(super) async fn serve<S: Stack>(
+    stream: Stream,
+    peer: Peer,
+    stack: Rc<RefCell<S>>,
+    limits: &Limits,
+    mut phases: Phases,
+) {
     let streams = Streams::new(limits.stall_timeout);
-    let front = Front { peer, stack: RefCell::new(stack), streams: streams.clone() };
+    let front = Front { peer, stack, streams: streams.clone() };
     let connection = http2::Builder::new(streams.clone())
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
@@ -99,7 +105,7 @@ pub(super) async fn serve<S: Stack>(stream: Stream, peer: Peer, stack: S, limits
 /// What hyper calls for each request. The next thing that it does is to run the stream, on [`Streams`].
 struct Front<S> {
     peer: Peer,
-    stack: RefCell<S>,
+    stack: Rc<RefCell<S>>,
     streams: Streams,
 }
 

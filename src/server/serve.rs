@@ -1,29 +1,28 @@
 //! `locum serve`: open, build, bind, run, drain.
 
-use std::io::{self, IsTerminal as _, Write as _};
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{Mutex, oneshot};
+use tokio::task::JoinHandle;
 
-use super::data_plane::{DataPlane, Limits};
+use super::data_plane::{Changes, DataPlane, Limits, Stack};
 use super::descriptors;
-use super::dev::{self, DevError, EXAMPLE_UPSTREAM, Environment, StateFolder};
-use super::dev_accounts::{self, Accounts, AccountsError, TokenState};
-use super::entrance::Entrance;
+use super::dev::{self, DevError, EXAMPLE_UPSTREAM, Environment, StateFolder, welcome};
+use super::dev_accounts::{self, AccountsError};
 use super::example_app;
 use super::house::{self, House, HouseError};
 use super::listener::{self, ListenError};
-use super::tls::{Certificates, TlsError};
+use super::reload::{self, ReadAgain, Reloader};
+use super::signals::{self, Hangups};
+use super::tls::TlsError;
 use crate::admin::{self, AdminState, SocketError};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Settings;
-use crate::config::settings::{ServerSettings, Upstream};
-use crate::gateway::{self, AppConnections, Gateway, TrustedProxies};
-use crate::telemetry::log::{Log, LostLines};
+use crate::config::settings::Upstream;
+use crate::gateway::{self, AppConnections, Gateway};
+use crate::telemetry::log::{Log, LogFilter, LostLines};
 use crate::telemetry::metrics::{Metrics, MetricsError};
 
 /// Threads of the control runtime.
@@ -32,9 +31,11 @@ const CONTROL_THREADS: usize = 2;
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// What is to be served.
-#[derive(Debug)]
+#[expect(missing_debug_implementations, reason = "how settings are read again is a function")]
 pub struct Serve {
     pub settings: Settings,
+    /// How the settings are read again.
+    pub read_again: ReadAgain,
     /// The state folder of `--dev`.
     pub dev: Option<StateFolder>,
     /// Held until everything has ended.
@@ -68,7 +69,7 @@ pub enum ServeError {
 
 impl ServeError {
     fn gateway(problems: &[gateway::Problem]) -> Self {
-        Self::Gateway(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+        Self::Gateway(gateway::in_words(problems))
     }
 }
 
@@ -77,23 +78,38 @@ impl ServeError {
 /// # Errors
 /// When it cannot start, or has to stop because it lost its store.
 pub fn serve(what: Serve) -> Result<(), ServeError> {
-    let Serve { settings, dev, log } = what;
+    let Serve { settings, read_again, dev, log } = what;
     let control = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)
         .thread_name("control")
         .enable_all()
         .build()?;
-    let served = control.block_on(run(settings, dev, log.lost_lines()));
+    let logging = Logging { filter: log.filter(), lost_lines: log.lost_lines() };
+    let served = control.block_on(run(settings, read_again, dev, logging));
     control.shutdown_timeout(Duration::from_secs(5));
     drop(log);
     served
 }
 
-async fn run(mut settings: Settings, dev: Option<StateFolder>, lost_lines: LostLines) -> Result<(), ServeError> {
+/// What a running gateway does with its log.
+struct Logging {
+    filter: LogFilter,
+    lost_lines: LostLines,
+}
+
+async fn run(
+    mut settings: Settings,
+    mut read_again: ReadAgain,
+    dev: Option<StateFolder>,
+    logging: Logging,
+) -> Result<(), ServeError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let metrics = Metrics::install()?;
+    let mut hangups = Hangups::expect();
     if dev.is_some() {
-        put_example_app(&mut settings).await?;
+        let example = example_app().await?;
+        put_example_app(&mut settings, &example);
+        read_again = with_example_app(read_again, example);
     }
     let house = House::open(&settings, &holder(&settings), Arc::clone(&clock)).await?;
     let accounts = match &dev {
@@ -104,28 +120,30 @@ async fn run(mut settings: Settings, dev: Option<StateFolder>, lost_lines: LostL
     let threads = settings.server.threads.map_or_else(cores, |threads| threads.get() as usize);
     let listeners = listener::bind(settings.server.listen, threads)?;
     let address = listeners[0].local_addr()?;
-    let (stop_admin, admin) = serve_admin(&house, &settings, metrics.clone()).await?;
-    let mut run = [0; 4];
-    house::random(&mut run);
     let open_files = descriptors::raise();
-    let parts = gateway::Parts {
-        authn: house.authn.clone(),
-        authz: house.authz.clone(),
-        in_flight: house.in_flight.clone(),
-        clock: Arc::clone(&clock),
-        app_connections: AppConnections::up_to(descriptors::for_apps(open_files)),
-        run: u32::from_ne_bytes(run),
-    };
-    let gateway = Gateway::new(settings.gateway(), parts).map_err(|problems| ServeError::gateway(&problems))?;
-    let shutdown_timeout = settings.server.shutdown_timeout;
-    let certificates = settings.server.tls.as_ref().map(Certificates::read).transpose()?;
-    for warning in certificates.iter().flat_map(|certificates| certificates.out_of_date(clock.now())) {
+    let parts = parts(&house, &clock, AppConnections::up_to(descriptors::for_apps(open_files)));
+    let gateway = Gateway::new(settings.gateway(), parts()).map_err(|problems| ServeError::gateway(&problems))?;
+    let (entrance, certificates) = reload::entrance(&settings.server)?;
+    for warning in reload::out_of_date(certificates.as_ref(), &*clock) {
         tracing::warn!("{warning}");
     }
-    let entrance = entrance(&settings.server, certificates.as_ref())?;
     let limits = Limits { connections: descriptors::for_clients(open_files), ..Limits::default() };
-    let data_plane =
-        DataPlane::start(listeners, &Arc::new(entrance), &limits, shutdown_timeout, move |core| gateway.stack(core))?;
+    let started = DataPlane::start(listeners, &Arc::new(entrance), &limits, move |core| gateway.stack(core));
+    let (data_plane, changes) = started?;
+    let reloader = Arc::new(Reloader {
+        read_again,
+        in_force: Mutex::new(settings.clone()),
+        provision: house.provision.clone(),
+        authn: house.authn.clone(),
+        lockout: house.lockout.clone(),
+        log: logging.filter,
+        clock: Arc::clone(&clock),
+        parts: Box::new(parts),
+        limits,
+        exchange: exchange(changes, Gateway::stack),
+    });
+    reload::taken_up_at(&*clock);
+    let (stop_admin, admin) = serve_admin(&house, &settings, metrics.clone(), Arc::clone(&reloader)).await?;
 
     if let (Some(folder), Some(accounts)) = (&dev, &accounts) {
         let environment = Environment {
@@ -139,47 +157,86 @@ async fn run(mut settings: Settings, dev: Option<StateFolder>, lost_lines: LostL
     }
     tracing::info!(listen = %address, admin = %settings.admin.socket.display(), threads, "serving");
     tell_systemd(&[sd_notify::NotifyState::Ready]);
-    let upkeep = tokio::spawn(keep_up(metrics, lost_lines));
-    let reloading = tokio::spawn(read_again_on_sighup(certificates));
+    let upkeep = tokio::spawn(keep_up(metrics, logging.lost_lines));
 
-    let ended = wait_for_the_end(&house).await;
+    let ended = wait_for_the_end(&house, &mut hangups, &reloader).await;
     tell_systemd(&[sd_notify::NotifyState::Stopping]);
     if ended.is_err() {
         house.in_flight.cut_all();
     }
-    let drained = tokio::task::spawn_blocking(move || data_plane.drain());
+    let shutdown_timeout = reloader.shutdown_timeout().await;
+    let drained = tokio::task::spawn_blocking(move || data_plane.drain(shutdown_timeout));
     tokio::select! {
         drained = drained => drained.map_err(io::Error::other)?,
-        () = a_signal() => tracing::warn!("a second signal: what was still running is dropped"),
+        () = signals::to_end() => tracing::warn!("a second signal: what was still running is dropped"),
     }
     upkeep.abort();
-    reloading.abort();
     // The receiver is gone only when the admin API has ended by itself.
     if stop_admin.send(()).is_err() {
         tracing::debug!("the admin API had ended before");
     }
     admin.await.map_err(io::Error::other)?;
+    drop(reloader);
     house.close().await;
     tracing::info!("ended");
     ended
 }
 
-async fn put_example_app(settings: &mut Settings) -> Result<(), ServeError> {
-    let example = Upstream::parse(EXAMPLE_UPSTREAM).expect("the constant is an upstream");
-    let mut places = settings.apps.iter_mut().flat_map(|app| &mut app.upstreams).filter(|place| **place == example);
-    let Some(first) = places.next() else { return Ok(()) };
+/// What each gateway of this process stands on: the same, but for what its request ids begin with.
+#[expect(clippy::similar_names, reason = "the two rooms are called so")]
+fn parts(
+    house: &House,
+    clock: &Arc<dyn Clock>,
+    app_connections: AppConnections,
+) -> impl Fn() -> gateway::Parts + Send + Sync + use<> {
+    let (authn, authz) = (house.authn.clone(), house.authz.clone());
+    let (in_flight, clock) = (house.in_flight.clone(), Arc::clone(clock));
+    move || {
+        let mut run = [0; 4];
+        house::random(&mut run);
+        gateway::Parts {
+            authn: authn.clone(),
+            authz: authz.clone(),
+            in_flight: in_flight.clone(),
+            clock: Arc::clone(&clock),
+            app_connections: app_connections.clone(),
+            run: u32::from_ne_bytes(run),
+        }
+    }
+}
+
+fn exchange<S: Stack>(changes: Changes<S>, make: fn(&Gateway, u16) -> S) -> reload::Exchange {
+    Box::new(move |gateway, entrance, limits| {
+        let changes = changes.clone();
+        Box::pin(async move { changes.take_up(&entrance, &limits, move |core| make(&gateway, core)).await })
+    })
+}
+
+async fn example_app() -> io::Result<Upstream> {
     let address = example_app::start().await?;
-    let built_in = Upstream::parse(&format!("http://{address}")).expect("an address of a socket is an upstream");
-    *first = built_in.clone();
+    Ok(Upstream::parse(&format!("http://{address}")).expect("an address of a socket is an upstream"))
+}
+
+fn put_example_app(settings: &mut Settings, built_in: &Upstream) {
+    let example = Upstream::parse(EXAMPLE_UPSTREAM).expect("the constant is an upstream");
+    let places = settings.apps.iter_mut().flat_map(|app| &mut app.upstreams).filter(|place| **place == example);
     places.for_each(|place| *place = built_in.clone());
-    Ok(())
+}
+
+fn with_example_app(read_again: ReadAgain, built_in: Upstream) -> ReadAgain {
+    Arc::new(move || {
+        let mut settings = read_again()?;
+        put_example_app(&mut settings, &built_in);
+        Ok(settings)
+    })
 }
 
 async fn serve_admin(
     house: &House,
     settings: &Settings,
     metrics: Metrics,
-) -> Result<(oneshot::Sender<()>, tokio::task::JoinHandle<()>), ServeError> {
+    reloader: Arc<Reloader>,
+) -> Result<(oneshot::Sender<()>, JoinHandle<()>), ServeError> {
     let lockout = house.lockout.clone();
     let mut state = AdminState::new(house.provision.clone());
     state.notes = Arc::new(move || {
@@ -187,6 +244,10 @@ async fn serve_admin(
         Box::pin(std::future::ready(notes))
     });
     state.metrics = Some(metrics);
+    state.reload = Some(Arc::new(move |request| {
+        let reloader = Arc::clone(&reloader);
+        Box::pin(async move { reloader.reload(Some(request)).await })
+    }));
     let bound = admin::BoundSocket::bind(&settings.admin.socket).await?;
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = bound.serve(admin::router(state), async move {
@@ -196,49 +257,37 @@ async fn serve_admin(
     Ok((stop, tokio::spawn(serving)))
 }
 
-async fn wait_for_the_end(house: &House) -> Result<(), ServeError> {
-    tokio::select! {
-        () = a_signal() => {
-            tracing::info!("asked to end: no new connections, what runs may finish");
-            Ok(())
-        }
-        () = house.lock.lost() => {
-            tracing::error!("the lock on the store was lost: serving stops at once");
-            Err(ServeError::LockLost)
+/// Reads the configuration again as often as SIGHUP says so, until it is time to end.
+async fn wait_for_the_end(house: &House, hangups: &mut Hangups, reloader: &Arc<Reloader>) -> Result<(), ServeError> {
+    let mut to_end = std::pin::pin!(signals::to_end());
+    loop {
+        tokio::select! {
+            () = &mut to_end => {
+                tracing::info!("asked to end: no new connections, what runs may finish");
+                return Ok(());
+            }
+            () = house.lock.lost() => {
+                tracing::error!("the lock on the store was lost: serving stops at once");
+                return Err(ServeError::LockLost);
+            }
+            // Beside this loop, which has more urgent things to hear of.
+            () = hangups.next() => drop(tokio::spawn(reload_for_systemd(Arc::clone(reloader)))),
         }
     }
 }
 
-async fn a_signal() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::error!("signals cannot be waited for: the default of the system holds");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// `systemctl reload` waits until the service says that it is ready again.
+async fn reload_for_systemd(reloader: Arc<Reloader>) {
+    match sd_notify::NotifyState::monotonic_usec_now() {
+        Ok(now) => tell_systemd(&[sd_notify::NotifyState::Reloading, now]),
+        Err(error) => tracing::warn!(%error, "systemd could not be told"),
     }
-}
-
-/// SIGHUP reads the certificates again, and nothing else: the configuration is read at the start only.
-async fn read_again_on_sighup(certificates: Option<Certificates>) {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
-        return tracing::error!("SIGHUP cannot be waited for: it ends the process");
+    // What came of it is in the log and the metrics.
+    let status = match reloader.reload(None).await {
+        Ok(()) => "serving",
+        Err(_reported) => "serving by an earlier configuration: the last one was not taken up, the log says why",
     };
-    while hangup.recv().await.is_some() {
-        let Some(certificates) = certificates.clone() else {
-            tracing::warn!(
-                "SIGHUP: there are no certificates to read again; the configuration is read at the start only"
-            );
-            continue;
-        };
-        match tokio::task::spawn_blocking(move || certificates.read_again()).await {
-            Ok(Ok(())) => tracing::info!("the certificates were read again: new connections are shown these"),
-            Ok(Err(error)) => tracing::error!(%error, "the certificates were not read again: those in force stay"),
-            Err(error) => tracing::error!(%error, "reading the certificates again failed: those in force stay"),
-        }
-    }
+    tell_systemd(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(status)]);
 }
 
 async fn keep_up(metrics: Metrics, lost_lines: LostLines) {
@@ -249,13 +298,6 @@ async fn keep_up(metrics: Metrics, lost_lines: LostLines) {
         lost.absolute(lost_lines.count());
         metrics.upkeep();
     }
-}
-
-fn entrance(settings: &ServerSettings, certificates: Option<&Certificates>) -> Result<Entrance, TlsError> {
-    let proxies = &settings.hops.trusted;
-    let proxy_protocol = if settings.proxy_protocol { proxies.clone() } else { TrustedProxies::default() };
-    let tls = certificates.map(Certificates::server_config).transpose()?.map(Arc::new);
-    Ok(Entrance { proxy_protocol, h2c: settings.h2c, tls })
 }
 
 fn cores() -> usize {
@@ -270,40 +312,4 @@ fn tell_systemd(states: &[sd_notify::NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::warn!(%error, "systemd could not be told");
     }
-}
-
-/// What a newcomer reads first. The token is shown once, when it was made.
-fn welcome(folder: &StateFolder, address: SocketAddr, accounts: &Accounts) -> io::Result<()> {
-    let (folder, address) = (shown(folder.path()), dev::reachable(address));
-    let mut out = io::stdout().lock();
-    let (bold, plain) = if io::stdout().is_terminal() { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
-    writeln!(out, "\n{bold}Locum is running{plain} on http://{address}, with everything it keeps in {folder}")?;
-    match accounts.state {
-        TokenState::New => {
-            let token = accounts.token.as_str();
-            writeln!(out, "\nTry it (the token is shown this once, and kept in {folder}/dev.env):\n")?;
-            writeln!(out, "    curl -u '{}:{token}' http://{address}/hello\n", dev::USERNAME)?;
-        }
-        TokenState::Earlier => {
-            writeln!(out, "\nTry it, with the token of the first start:\n")?;
-            writeln!(out, "    . {folder}/dev.env && curl -u \"$LOCUM_USERNAME:$LOCUM_PAT\" \"$LOCUM_URL/hello\"\n")?;
-        }
-        TokenState::Shut => {
-            writeln!(out, "\nThe proxy user `{}` was made inactive or deleted. To go on:\n", dev::USERNAME)?;
-            writeln!(out, "    locum history --account {} --state {folder}", dev::USERNAME)?;
-            writeln!(out, "    locum proxy-user activate {} --state {folder}", dev::USERNAME)?;
-            writeln!(
-                out,
-                "    locum pat add {} --service 'trying Locum out' --confirm --state {folder}\n",
-                dev::USERNAME
-            )?;
-        }
-    }
-    out.flush()
-}
-
-fn shown(path: &std::path::Path) -> String {
-    let here: Option<PathBuf> = std::env::current_dir().ok();
-    let relative = here.and_then(|here| path.strip_prefix(here).ok().map(std::path::Path::to_path_buf));
-    relative.map_or_else(|| path.display().to_string(), |relative| format!("./{}", relative.display()))
 }

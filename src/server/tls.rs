@@ -1,7 +1,7 @@
-//! TLS to clients, by rustls: certificates for several names, exchanged while connections run (G11).
+//! TLS to clients, by rustls: certificates for several names (G11).
 //!
-//! A new set is read whole or not at all: what cannot be read leaves the set in force as it is. Who is
-//! connected keeps the keys of its connection; who comes next gets the new certificate.
+//! A set is read whole or not at all. When another takes its place, who is connected keeps the keys of its
+//! connection, and who comes next gets the new certificate.
 
 use std::fmt;
 use std::io;
@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::client::verify_server_name;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -48,11 +47,11 @@ pub enum TlsError {
     Authorities { file: PathBuf, error: String },
 }
 
-/// The certificates in force. A handle: clones share them.
+/// The certificates of some settings, as they were when they were read.
 #[derive(Clone)]
 pub struct Certificates {
     settings: Arc<TlsSettings>,
-    in_force: Arc<ArcSwap<Vec<Arc<CertifiedKey>>>>,
+    keys: Arc<[Arc<CertifiedKey>]>,
 }
 
 impl Certificates {
@@ -62,23 +61,13 @@ impl Certificates {
     /// At the first that cannot be used.
     pub fn read(settings: &TlsSettings) -> Result<Self, TlsError> {
         let keys = read_all(settings)?;
-        Ok(Self { settings: Arc::new(settings.clone()), in_force: Arc::new(ArcSwap::from_pointee(keys)) })
-    }
-
-    /// Reads the same files again. Blocks; to be called off the async threads.
-    ///
-    /// # Errors
-    /// As [`Certificates::read`]; then those in force stay.
-    pub fn read_again(&self) -> Result<(), TlsError> {
-        self.in_force.store(Arc::new(read_all(&self.settings)?));
-        Ok(())
+        Ok(Self { settings: Arc::new(settings.clone()), keys: keys.into() })
     }
 
     /// What is wrong with their dates, in sentences.
     pub fn out_of_date(&self, now: Timestamp) -> Vec<String> {
-        let keys = self.in_force.load();
         let files = self.settings.certificates.iter().map(|files| &files.certificate);
-        let dated = files.zip(keys.iter());
+        let dated = files.zip(self.keys.iter());
         dated
             .filter_map(|(file, key)| Some(format!("the certificate `{}` {}", file.display(), when(key, now)?)))
             .collect()
@@ -112,7 +101,7 @@ impl Certificates {
 /// By the name that the client asks for; where none fits, or it asks for none, the first.
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let keys = self.in_force.load();
+        let keys = &self.keys;
         let name = hello.server_name().and_then(|name| ServerName::try_from(name).ok());
         let fitting = name.and_then(|name| keys.iter().find(|key| is_for(key, &name)));
         fitting.or_else(|| keys.first()).cloned()
@@ -196,6 +185,6 @@ fn when(key: &CertifiedKey, now: Timestamp) -> Option<&'static str> {
 
 impl fmt::Debug for Certificates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Certificates").field("count", &self.in_force.load().len()).finish_non_exhaustive()
+        f.debug_struct("Certificates").field("count", &self.keys.len()).finish_non_exhaustive()
     }
 }

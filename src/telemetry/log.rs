@@ -1,12 +1,16 @@
 //! The log: JSON for machines, text for a person at a terminal.
 
+mod filter;
 mod json;
 mod lines;
 
 use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
+use filter::Filter;
 use json::Json;
 use lines::{Lines, Writing};
 
@@ -50,6 +54,22 @@ pub fn is_filter(text: &str) -> bool {
 pub struct Log {
     _writing: Writing,
     lines: Lines,
+    filter: Filter,
+}
+
+/// What is left out of the log, and can be changed while it is written.
+#[derive(Debug, Clone)]
+pub struct LogFilter(Filter);
+
+impl LogFilter {
+    /// Goes by another filter from the next line on.
+    ///
+    /// # Errors
+    /// When `text` is none; then the one in force stays.
+    pub fn take_up(&self, text: &str) -> Result<(), LogError> {
+        self.0.exchange(parse(text)?);
+        Ok(())
+    }
 }
 
 /// How many lines found no place, or could not be written, since the start.
@@ -57,6 +77,10 @@ pub struct Log {
 pub struct LostLines(Lines);
 
 impl Log {
+    pub fn filter(&self) -> LogFilter {
+        LogFilter(self.filter.clone())
+    }
+
     pub fn lost_lines(&self) -> LostLines {
         LostLines(self.lines.clone())
     }
@@ -75,8 +99,7 @@ impl LostLines {
 /// # Errors
 /// When the filter cannot be read, the log was set up before, or the system refuses a thread.
 pub fn install(settings: &Settings) -> Result<Log, LogError> {
-    let filter =
-        EnvFilter::try_new(&settings.filter).map_err(|_| LogError::Filter { filter: settings.filter.clone() })?;
+    let filter = Filter::new(parse(&settings.filter)?);
     let terminal = std::io::stderr().is_terminal();
     let json = match settings.format {
         Format::Auto => !terminal,
@@ -84,8 +107,17 @@ pub fn install(settings: &Settings) -> Result<Log, LogError> {
         Format::Text => false,
     };
     let (lines, writing) = lines::start(std::io::stderr()).map_err(LogError::Thread)?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines.clone());
-    let installed = if json { builder.event_format(Json).try_init() } else { builder.with_ansi(terminal).try_init() };
+    let shown = tracing_subscriber::fmt::layer().with_writer(lines.clone());
+    let registry = tracing_subscriber::registry();
+    let installed = if json {
+        registry.with(shown.event_format(Json)).with(filter.clone()).try_init()
+    } else {
+        registry.with(shown.with_ansi(terminal)).with(filter.clone()).try_init()
+    };
     installed.map_err(|_| LogError::Twice)?;
-    Ok(Log { _writing: writing, lines })
+    Ok(Log { _writing: writing, lines, filter })
+}
+
+fn parse(filter: &str) -> Result<EnvFilter, LogError> {
+    EnvFilter::try_new(filter).map_err(|_| LogError::Filter { filter: filter.to_owned() })
 }

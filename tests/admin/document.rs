@@ -82,6 +82,7 @@ fn every_operation_has_its_line_of_the_command_line() {
         ("post /v1/proxy-users/{username}/pats", "pat add ann-ci --service ci"),
         ("get /v1/reasons", "reason list"),
         ("post /v1/reasons", "reason add moved The-service-moved"),
+        ("post /v1/reload", "reload"),
         ("get /v1/roles", "role list"),
         ("post /v1/roles", "role add reports"),
         ("get /v1/roles/{role}", "role show reports"),

@@ -248,7 +248,10 @@ async fn every_operation_is_recorded_exactly_once() {
     let methods = |(path, item): (&String, &Value)| -> Vec<String> {
         item.as_object().unwrap().keys().map(|method| format!("{method} {path}")).collect()
     };
-    let operations: BTreeSet<String> = document["paths"].as_object().unwrap().iter().flat_map(methods).collect();
+    let mut operations: BTreeSet<String> = document["paths"].as_object().unwrap().iter().flat_map(methods).collect();
+    // Done by a running gateway to itself: `tests/gate/reload.rs` shows what is on record then.
+    assert!(operations.remove("post /v1/reload"));
+    assert_eq!(api.call("POST", "/v1/reload").await.code(), "not_running");
     assert_eq!(
         rows.iter().map(|row| row.operation.to_owned()).collect::<BTreeSet<_>>(),
         operations,

@@ -166,14 +166,14 @@ fn certificates_are_exchanged_without_ending_a_connection() {
 
     copy(&next.certificate(), &served.certificate());
     hang_up(&gate);
-    wait_for_log(&gate, "those in force stay");
+    wait_for_log(&gate, "the one in force stays");
     let mut stream = Client::of(&authority).connect(&gate, "app.test");
     assert_eq!(get(&mut stream, "app.test", "/pub/b").unwrap(), 200);
     assert_eq!(shown(&stream), before, "a certificate without its key is not taken");
 
     copy(&next.key(), &served.key());
     hang_up(&gate);
-    wait_for_log(&gate, "the certificates were read again");
+    wait_for_log(&gate, "the configuration was taken up anew");
     let mut stream = Client::of(&authority).connect(&gate, "app.test");
     assert_eq!(get(&mut stream, "app.test", "/pub/c").unwrap(), 200);
     assert_eq!(shown(&stream), der(&next));

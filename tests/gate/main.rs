@@ -9,6 +9,7 @@ mod failover;
 mod full_disk;
 mod https;
 mod lockout;
+mod reload;
 mod rows;
 mod stories;
 mod tls;

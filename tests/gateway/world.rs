@@ -245,10 +245,8 @@ impl World {
         let listeners = locum::server::listener::bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();
         let address = listeners[0].local_addr().unwrap();
         let entrance = Arc::new(plan.entrance.clone());
-        let plane = DataPlane::start(listeners, &entrance, &plan.limits, Duration::from_millis(200), move |core| {
-            gateway.stack(core)
-        })
-        .unwrap();
+        let started = DataPlane::start(listeners, &entrance, &plan.limits, move |core| gateway.stack(core));
+        let (plane, _changes) = started.unwrap();
         let world = Self { address, in_flight, provision, plane: Some(plane), runtime, _folder: folder };
         for role in ["user", "admin"] {
             let role = RoleName::parse(role).unwrap();
@@ -333,7 +331,7 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         if let Some(plane) = self.plane.take() {
-            plane.drain();
+            plane.drain(Duration::from_millis(200));
         }
     }
 }

@@ -141,9 +141,10 @@ pub(in crate::admin) async fn check(
     request.demand(&Operation::SeeAccount { subject: Subject::Everybody }).map_err(Error::from)?;
     let from = asked.from.as_deref().map(address).transpose()?;
     let provision = &state.provision;
-    let prefix = &provision.settings().prefix;
+    let settings = provision.settings();
     let now = provision.clock().now();
-    let checked = authn::check(provision.store(), provision.peppers(), prefix, asked.token.expose(), from, now);
+    let checked =
+        authn::check(provision.store(), provision.peppers(), &settings.prefix, asked.token.expose(), from, now);
     Ok(Json(match checked.await.map_err(Error::from)? {
         Checked::Unknown => unknown(),
         Checked::Known(report) => known(*report),

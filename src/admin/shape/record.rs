@@ -65,3 +65,10 @@ pub struct HealthView {
     /// What is degraded, in words.
     pub notes: Vec<String>,
 }
+
+/// What came of reading the configuration again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReloadedView {
+    /// `taken_up`: the next request of every connection goes by it.
+    pub outcome: String,
+}

@@ -33,7 +33,8 @@ const TRIES: usize = 3;
 pub(super) struct Books {
     redis: Option<RedisCounts>,
     store: Arc<dyn FailureCounts>,
-    on_loss: OnLoss,
+    /// Whether nobody is judged while Redis is lost ([`OnLoss::Closed`]).
+    closes: AtomicBool,
     /// Redis is configured, and does not count now.
     lost: AtomicBool,
     gate: RwLock<()>,
@@ -66,7 +67,7 @@ impl Books {
             lost: AtomicBool::new(redis.is_some()),
             redis,
             store,
-            on_loss,
+            closes: AtomicBool::new(on_loss == OnLoss::Closed),
             gate: RwLock::new(()),
             touched: std::sync::Mutex::default(),
             joining: Mutex::default(),
@@ -184,7 +185,15 @@ impl Books {
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.on_loss == OnLoss::Closed && self.is_lost()
+        self.closes() && self.is_lost()
+    }
+
+    fn closes(&self) -> bool {
+        self.closes.load(Ordering::Acquire)
+    }
+
+    pub(super) fn take_up(&self, on_loss: OnLoss) {
+        self.closes.store(on_loss == OnLoss::Closed, Ordering::Release);
     }
 
     pub(super) fn redis_health(&self) -> RedisHealth {
@@ -206,9 +215,10 @@ impl Books {
     /// Redis does not count any more.
     pub(super) fn lose(&self, error: &Unavailable) {
         if !self.lost.swap(true, Ordering::AcqRel) {
-            let instead = match self.on_loss {
-                OnLoss::Count => "the store counts failures meanwhile",
-                OnLoss::Closed => "nobody is judged meanwhile (`redis.on_loss` is `closed`)",
+            let instead = if self.closes() {
+                "nobody is judged meanwhile (`redis.on_loss` is `closed`)"
+            } else {
+                "the store counts failures meanwhile"
             };
             tracing::warn!(%error, "Redis is lost: {instead}");
             metrics::gauge!("locum_redis_degraded").set(1.0);
@@ -287,7 +297,7 @@ impl Books {
         if self.redis.is_none() {
             return Ok(Some(self.gate.read().await));
         }
-        if self.on_loss == OnLoss::Closed {
+        if self.closes() {
             return Err(Unavailable::Broken);
         }
         // What Redis counted until just now has to be in the store before the store counts on.

@@ -134,7 +134,7 @@ async fn replay(parts: &Parts, account: AccountId, steps: Steps) -> Result<(), U
 
 /// Joins into the store. Where Redis had forgotten something, the union may be what trips.
 async fn join(parts: &Parts, account: AccountId, streak: &Streak) -> Result<(), Unavailable> {
-    let threshold = parts.settings.threshold;
+    let threshold = parts.settings().threshold;
     let joined = within_patience(parts.books.store().join(account, streak, threshold)).await?;
     if let Counted::Tripped(attempts) = joined {
         parts.shut(Trip { account, life: streak.life, attempts });

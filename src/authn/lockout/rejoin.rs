@@ -175,7 +175,7 @@ impl Parts {
             }
             for (account, streak) in &streaks {
                 self.take_over(*account, streak);
-                let answer = redis.join(*account, streak, self.settings.threshold).await?;
+                let answer = redis.join(*account, streak, self.settings().threshold).await?;
                 self.shut_if_tripped(*account, streak.life, answer);
             }
             Ok(())
@@ -196,7 +196,7 @@ impl Parts {
             if self.books.is_touched(account) {
                 continue;
             }
-            let joined = self.books.store().join(account, &streak, self.settings.threshold);
+            let joined = self.books.store().join(account, &streak, self.settings().threshold);
             let answer = within_patience(joined).await?;
             self.shut_if_tripped(account, streak.life, answer);
         }

@@ -64,6 +64,8 @@ pub enum Command {
     Administer(Administration),
     /// Print completions for a shell
     Completions(CompletionsArguments),
+    /// Let the running gateway read its configuration again: it takes up all of it, or says what is wrong
+    Reload,
     /// Ask the running gateway whether it is well
     Healthcheck,
     /// Print the version
@@ -152,6 +154,7 @@ mod tests {
             "history --by host:root",
             "audit verify --state d",
             "completions bash",
+            "reload --config locum.toml",
             "healthcheck",
             "version --json",
         ] {

@@ -1,9 +1,9 @@
-//! `locum completions`, `locum version`, `locum healthcheck`.
+//! `locum completions`, `locum version`, `locum reload`, `locum healthcheck`.
 
 use clap::CommandFactory as _;
 use serde_json::json;
 
-use crate::admin::shape::HealthView;
+use crate::admin::shape::{HealthView, ReloadedView};
 use crate::cli::arguments::{Arguments, CompletionsArguments, Global};
 use crate::cli::client::{Client, path};
 use crate::cli::exit::Failure;
@@ -28,6 +28,12 @@ pub(in crate::cli) fn version(output: Output) -> Result<(), Failure> {
         let warning = if failpoints { " with failpoints: for tests only" } else { "" };
         format!("locum {version}{warning}")
     })
+}
+
+pub(in crate::cli) async fn reload(global: &Global, output: Output) -> Result<(), Failure> {
+    let client = Client::connect_to_running(global).await?;
+    let reloaded: ReloadedView = client.post(&path(&["reload"]), &json!({})).await?;
+    output.answer(&reloaded, |_| "the configuration was taken up".to_owned())
 }
 
 pub(in crate::cli) async fn healthcheck(global: &Global, output: Output) -> Result<(), Failure> {

@@ -8,7 +8,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 /// Certificates of authorities, in PEM. These and no others are believed.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Authorities(Arc<[u8]>);
 
 /// Why a text names no authority.

@@ -1,0 +1,57 @@
+//! The keys that stand as they are while the process runs: what was opened, bound or read at the start.
+
+use std::path::Path;
+
+use secrecy::ExposeSecret as _;
+
+use super::problems::Problem;
+use super::settings::Settings;
+use super::tree::At;
+use crate::cluster::{Authorities, RedisSettings};
+use crate::store::Location;
+
+/// A problem for each of them that differs between what is in force and what was read now.
+pub(super) fn changed(in_force: &Settings, now: &Settings, root: &At<'_>) -> Vec<Problem> {
+    let differs = [
+        ("server", "listen", in_force.server.listen != now.server.listen),
+        ("server", "threads", in_force.server.threads != now.server.threads),
+        ("admin", "socket", in_force.admin.socket != now.admin.socket),
+        ("store", "url", place_of(&in_force.store) != place_of(&now.store)),
+        ("redis", "url", redis(in_force, url) != redis(now, url)),
+        ("redis", "ca_file", redis(in_force, authorities) != redis(now, authorities)),
+        ("redis", "timeout", redis(in_force, |redis| redis.timeout) != redis(now, |redis| redis.timeout)),
+        ("pats", "prefix", in_force.pats.prefix != now.pats.prefix),
+        ("secrets", "pepper_file", in_force.secrets.pepper_file != now.secrets.pepper_file),
+        ("secrets", "tombstone_key_file", in_force.secrets.tombstone_key_file != now.secrets.tombstone_key_file),
+        ("log", "format", in_force.log.format != now.log.format),
+    ];
+    let changed = differs.into_iter().filter(|(_, _, differs)| *differs);
+    changed.map(|(table, key, _)| problem(&root.key(table), key)).collect()
+}
+
+fn problem(table: &At<'_>, key: &str) -> Problem {
+    // The URL may be given by the name of its file.
+    let file = format!("{key}_file");
+    let at = table.key(if table.is_given(&file) { &file } else { key });
+    let wrong = format!("`{}` cannot change while the gateway runs", at.name());
+    Problem::at(at.place(), wrong).instead("restart it, or put back what it was")
+}
+
+fn place_of(location: &Location) -> (Option<&Path>, Option<&str>) {
+    match location {
+        Location::Sqlite(path) => (Some(path), None),
+        Location::Postgres(url) => (None, Some(url.expose_secret())),
+    }
+}
+
+fn redis<'s, T>(settings: &'s Settings, part: impl FnOnce(&'s RedisSettings) -> T) -> Option<T> {
+    settings.redis.as_ref().map(part)
+}
+
+fn url(settings: &RedisSettings) -> &str {
+    settings.url.expose_secret()
+}
+
+fn authorities(settings: &RedisSettings) -> Option<&Authorities> {
+    settings.authorities.as_ref()
+}

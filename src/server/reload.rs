@@ -1,0 +1,138 @@
+//! The configuration taken up anew, whole or not at all (G12).
+//!
+//! Everything that can fail comes first: the file is read and checked, certificates are read, the routes are
+//! compiled, the apps are registered. Only then is anything exchanged, and from there on nothing fails: what is in
+//! force is the old configuration or the new one, on every thread and for every connection.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use metrics::{counter, gauge};
+use tokio::sync::Mutex;
+
+use super::data_plane::{Limits, ThreadGone};
+use super::entrance::Entrance;
+use super::tls::{Certificates, TlsError};
+use crate::admin::NotTaken;
+use crate::authn::Authn;
+use crate::authn::lockout::Lockout;
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::config::settings::ServerSettings;
+use crate::gateway::{self, Gateway, TrustedProxies};
+use crate::provision::{self, Provision, Request};
+use crate::telemetry::log::LogFilter;
+
+/// Reads the configuration again, as it was read at the start.
+pub type ReadAgain = Arc<dyn Fn() -> Result<Settings, NotTaken> + Send + Sync>;
+
+/// Exchanges what every data-plane thread serves by.
+pub(super) type Exchange =
+    Box<dyn Fn(Gateway, Arc<Entrance>, Limits) -> BoxFuture<'static, Result<(), ThreadGone>> + Send + Sync>;
+
+/// What a reload works with.
+pub(super) struct Reloader {
+    pub(super) read_again: ReadAgain,
+    /// In force, apart from what cannot change.
+    pub(super) in_force: Mutex<Settings>,
+    pub(super) provision: Provision,
+    pub(super) authn: Authn,
+    pub(super) lockout: Lockout,
+    pub(super) log: LogFilter,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) parts: Box<dyn Fn() -> gateway::Parts + Send + Sync>,
+    pub(super) limits: Limits,
+    pub(super) exchange: Exchange,
+}
+
+impl Reloader {
+    /// Takes up the configuration as it is now; `asked_by` is nobody on a signal. Goes on to its end even when the
+    /// caller stops waiting.
+    pub(super) async fn reload(self: &Arc<Self>, asked_by: Option<Request>) -> Result<(), NotTaken> {
+        let this = Arc::clone(self);
+        let whole = tokio::spawn(async move { this.reload_and_report(asked_by).await });
+        whole.await.unwrap_or_else(|_| Err(NotTaken::Failed("reading the configuration again failed".to_owned())))
+    }
+
+    /// How long running requests may take at the end.
+    pub(super) async fn shutdown_timeout(&self) -> std::time::Duration {
+        self.in_force.lock().await.server.shutdown_timeout
+    }
+
+    async fn reload_and_report(&self, asked_by: Option<Request>) -> Result<(), NotTaken> {
+        // One at a time; who comes later reads what is there then.
+        let mut in_force = self.in_force.lock().await;
+        let taken = self.take_up(asked_by.as_ref()).await;
+        let outcome = match &taken {
+            Ok(_) => "taken_up",
+            Err(NotTaken::Invalid(_)) => "invalid",
+            Err(NotTaken::NeedsRestart(_)) => "needs_restart",
+            Err(NotTaken::Failed(_)) => "failed",
+        };
+        counter!("locum_config_reloads_total", "outcome" => outcome).increment(1);
+        match taken {
+            Ok(settings) => {
+                tracing::info!(apps = settings.apps.len(), "the configuration was taken up anew");
+                taken_up_at(&*self.clock);
+                *in_force = settings;
+                Ok(())
+            }
+            Err(why) => {
+                tracing::error!(%why, "the configuration was not taken up: the one in force stays");
+                Err(why)
+            }
+        }
+    }
+
+    async fn take_up(&self, asked_by: Option<&Request>) -> Result<Settings, NotTaken> {
+        let read_again = Arc::clone(&self.read_again);
+        let read = tokio::task::spawn_blocking(move || {
+            let settings = read_again()?;
+            let (entrance, certificates) =
+                entrance(&settings.server).map_err(|error| NotTaken::Invalid(error.to_string()))?;
+            Ok((settings, entrance, certificates))
+        });
+        let (settings, entrance, certificates) =
+            read.await.map_err(|error| NotTaken::Failed(format!("the configuration could not be read: {error}")))??;
+        for warning in out_of_date(certificates.as_ref(), &*self.clock) {
+            tracing::warn!("{warning}");
+        }
+        let gateway = Gateway::new(settings.gateway(), (self.parts)());
+        let gateway = gateway.map_err(|problems| NotTaken::Invalid(gateway::in_words(&problems)))?;
+        let apps = settings.apps.iter().map(|app| app.name().clone()).collect();
+        provision::app::reload(&self.provision, asked_by, apps).await.map_err(|error| {
+            NotTaken::Failed(format!("the store did not take the apps of the configuration: {error}"))
+        })?;
+
+        self.authn.take_up(settings.throttle);
+        self.lockout.take_up(settings.lockout());
+        self.provision.take_up(settings.provision());
+        if let Err(error) = self.log.take_up(&settings.log.filter) {
+            tracing::error!(%error, "a filter that was checked was not taken");
+        }
+        let exchanged = (self.exchange)(gateway, Arc::new(entrance), self.limits.clone()).await;
+        exchanged.map_err(|error| NotTaken::Failed(error.to_string()))?;
+        Ok(settings)
+    }
+}
+
+/// Says in the metrics that what is in force was taken up now.
+pub(super) fn taken_up_at(clock: &dyn Clock) {
+    #[expect(clippy::cast_precision_loss, reason = "a time in seconds has few digits beside what a float holds")]
+    let seconds = clock.now().as_millis() as f64 / 1000.0;
+    gauge!("locum_config_last_taken_up_timestamp_seconds").set(seconds);
+}
+
+/// What new connections meet; reads the certificates, so it blocks.
+pub(super) fn entrance(settings: &ServerSettings) -> Result<(Entrance, Option<Certificates>), TlsError> {
+    let proxies = &settings.hops.trusted;
+    let proxy_protocol = if settings.proxy_protocol { proxies.clone() } else { TrustedProxies::default() };
+    let certificates = settings.tls.as_ref().map(Certificates::read).transpose()?;
+    let tls = certificates.as_ref().map(Certificates::server_config).transpose()?.map(Arc::new);
+    Ok((Entrance { proxy_protocol, h2c: settings.h2c, tls }, certificates))
+}
+
+/// What is wrong with the dates of certificates.
+pub(super) fn out_of_date(certificates: Option<&Certificates>, clock: &dyn Clock) -> Vec<String> {
+    certificates.map_or_else(Vec::new, |certificates| certificates.out_of_date(clock.now()))
+}
