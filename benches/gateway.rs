@@ -23,7 +23,7 @@ use locum::authn::{Proven, Verdict};
 use locum::authz::{InForce, Resolution};
 use locum::directory::AppName;
 use locum::gateway::head_guard::{Limits, Scanner};
-use locum::gateway::{AppSettings, Identity, Plan, Preset, Settings, Timeouts, TransportSettings};
+use locum::gateway::{AppSettings, Identity, Plan, Preset, Settings, Timeouts, TransportSettings, TunnelSettings};
 use locum::policy::{AppRoutes, PathPrefix, PathReading, Pattern, RouteSettings, Rule};
 
 const REQUEST_ID: &str = "00000000000000000000002a";
@@ -91,6 +91,7 @@ fn plan() -> Plan {
         set_headers: Vec::new(),
         identity: Identity::Account,
         timeouts: Timeouts::default(),
+        tunnels: TunnelSettings::default(),
     };
     Plan::compile(&Settings { apps: vec![app], ..Settings::default() }).expect("one app with a route and an upstream")
 }

@@ -52,7 +52,7 @@ const EVERYTHING: &[&str] = &[
 ];
 
 /// What `config` may take from the rooms beside their `…Settings`: what settings are made of.
-const PARTS_OF_SETTINGS: [&str; 12] = [
+const PARTS_OF_SETTINGS: [&str; 13] = [
     "Authorities",
     "Counts",
     "Field",
@@ -61,6 +61,7 @@ const PARTS_OF_SETTINGS: [&str; 12] = [
     "Identity",
     "Location",
     "OnLoss",
+    "Origin",
     "Piece",
     "Preset",
     "Timeouts",

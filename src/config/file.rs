@@ -11,6 +11,8 @@ use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::policy::upgrades::WEBSOCKET;
+
 /// Locum's configuration: where it listens, what it keeps, and the apps behind it.
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -282,6 +284,12 @@ pub(crate) struct AppTable {
     pub(crate) tls: AppTlsTable,
     /// A header by which the app can tell that a request came through the gateway. Absent: there is none.
     pub(crate) secret_header: SecretHeaderTable,
+    /// How long a WebSocket or another tunnel may be silent in both directions, before it is closed. Applications with
+    /// a ping of their own never notice.
+    pub(crate) tunnel_idle_timeout: String,
+    /// Pages of which other sites may open a WebSocket with the credential of whoever looks at them, such as
+    /// `https://www.example.org`. Those of the app's own host always may, and programs send no origin.
+    pub(crate) allowed_origins: Vec<String>,
     /// Who may do what. The most specific path that matches decides, whatever the order; a request that
     /// no route matches is refused, so an app needs at least one.
     pub(crate) routes: Vec<RouteTable>,
@@ -401,6 +409,10 @@ pub(crate) struct RouteTable {
     /// What becomes of a path with a doubled slash (`//`).
     #[serde(default = "forward")]
     pub(crate) doubled_slash: Slashes,
+    /// To which protocols a connection may switch, by their names in `Upgrade`. Asked for another one, the app gets a
+    /// plain request. Empty: none.
+    #[serde(default = "websocket")]
+    pub(crate) upgrades: Vec<String>,
 }
 
 /// What becomes of a path.
@@ -427,6 +439,10 @@ pub(crate) enum AcceptedScheme {
 
 fn every_scheme() -> Vec<AcceptedScheme> {
     vec![AcceptedScheme::Basic, AcceptedScheme::Bearer]
+}
+
+fn websocket() -> Vec<String> {
+    vec![WEBSOCKET.to_owned()]
 }
 
 const fn refuse() -> Slashes {
@@ -515,6 +531,8 @@ impl Default for AppTable {
             idle_timeout: "5m".to_owned(),
             tls: AppTlsTable::default(),
             secret_header: SecretHeaderTable::default(),
+            tunnel_idle_timeout: "1h".to_owned(),
+            allowed_origins: Vec::new(),
             routes: Vec::new(),
         }
     }

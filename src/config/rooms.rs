@@ -46,6 +46,7 @@ impl Settings {
             secret_header: app.secret_header.clone(),
             identity: app.identity,
             timeouts: app.timeouts,
+            tunnels: app.tunnels.clone(),
         };
         gateway::Settings { hops: self.server.hops.clone(), apps: self.apps.iter().map(app).collect() }
     }

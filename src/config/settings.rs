@@ -14,7 +14,9 @@ use crate::authn::ThrottleSettings;
 use crate::authn::lockout::LockoutSettings;
 use crate::cluster::RedisSettings;
 use crate::directory::AppName;
-use crate::gateway::{HeaderLine, HopSettings, Identity, Preset, SecretHeaderSettings, Timeouts, TransportSettings};
+use crate::gateway::{
+    HeaderLine, HopSettings, Identity, Preset, SecretHeaderSettings, Timeouts, TransportSettings, TunnelSettings,
+};
 use crate::policy::AppRoutes;
 use crate::store::Location;
 use crate::telemetry::log;
@@ -106,6 +108,7 @@ pub struct AppSettings {
     /// Whether every person added has access to it (R8).
     pub access_by_default: bool,
     pub timeouts: Timeouts,
+    pub tunnels: TunnelSettings,
 }
 
 impl AppSettings {

@@ -3,24 +3,44 @@
 //! A body that is cut ends with an error as soon as it is asked for its next piece. A client that does
 //! not read keeps the server from ever asking; so whoever serves the connection waits for this too, and
 //! drops the connection when the cut could not be carried out in an orderly way (R3).
+//!
+//! It is also the way on which a tunnel comes out: whoever serves the connection runs it.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::tunnel::Tunnel;
 use crate::cluster::Guard;
 
 /// How long the orderly end of what was cut may take.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// What runs on one connection. Holds nothing in the register of what runs: it only looks.
+/// What runs on one connection.
 #[derive(Clone, Default)]
-pub struct Hangup(Arc<Mutex<Weak<Guard>>>);
+pub struct Hangup(Arc<Mutex<Runs>>);
+
+#[derive(Default)]
+struct Runs {
+    /// Holds nothing in the register of what runs: it only looks.
+    guard: Weak<Guard>,
+    tunnel: Option<Tunnel>,
+}
 
 impl Hangup {
     pub(super) fn watch(&self, guard: &Arc<Guard>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(guard);
+        self.lock().guard = Arc::downgrade(guard);
+    }
+
+    /// Leaves a tunnel for whoever serves the connection.
+    pub(super) fn hand_over(&self, tunnel: Tunnel) {
+        self.lock().tunnel = Some(tunnel);
+    }
+
+    /// What is to be run once the last answer was sent.
+    pub fn take_tunnel(&self) -> Option<Tunnel> {
+        self.lock().tunnel.take()
     }
 
     /// Returns when the connection is to be dropped. Has to be polled in the task that serves the
@@ -40,7 +60,11 @@ impl Hangup {
     }
 
     fn running(&self) -> Option<Arc<Guard>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
+        self.lock().guard.upgrade()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Runs> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

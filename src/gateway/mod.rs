@@ -20,6 +20,7 @@ mod plan;
 mod record;
 mod refusal;
 mod settings;
+mod tunnel;
 mod upstream;
 mod visit;
 
@@ -38,6 +39,7 @@ pub use identity_headers::{Field, HeaderLine, Piece, Preset};
 pub use plan::Plan;
 pub use refusal::Refusal;
 pub use settings::{AppSettings, Identity, Problem, SecretHeaderSettings, Settings, Timeouts, in_words};
+pub use tunnel::{Origin, OriginError, Tunnel, TunnelSettings};
 pub use upstream::{AppConnections, AppTlsError, AppTlsSettings, TransportSettings};
 pub use visit::{Arrival, Peer};
 
@@ -86,6 +88,12 @@ impl Gateway {
     pub fn new(settings: Settings, parts: Parts) -> Result<Self, Vec<Problem>> {
         Plan::compile(&settings)?;
         Ok(Self { settings: Arc::new(settings), parts })
+    }
+
+    /// Whether any route lets a connection become a tunnel.
+    pub fn takes_upgrades(&self) -> bool {
+        let routes = self.settings.apps.iter().flat_map(|app| &app.routing.routes);
+        routes.into_iter().any(|route| !route.rule.upgrades.is_empty())
     }
 
     /// THE STACK, outermost first. To be called once a core, on its runtime: pools, caches and counters

@@ -11,6 +11,7 @@ use super::hygiene::Hygiene;
 use super::identity_headers::{IdentityHeaders, Rendered};
 use super::refusal::Refusal;
 use super::settings::{Problem, SecretHeaderSettings, Settings, Timeouts};
+use super::tunnel::TunnelSettings;
 use super::upstream::Instances;
 use crate::authn::Proven;
 use crate::authz::InForce;
@@ -37,6 +38,7 @@ pub struct Plan {
 pub(super) struct App {
     pub(super) instances: Instances,
     pub(super) timeouts: Timeouts,
+    pub(super) tunnels: TunnelSettings,
     headers: IdentityHeaders,
     secret: Option<SecretHeaderSettings>,
     rendered: Mutex<quick_cache::unsync::Cache<PublicId, Told>>,
@@ -72,6 +74,7 @@ impl Plan {
                 App {
                     instances: Instances::new(&app.upstreams, &app.transport, &mut numbers),
                     timeouts: app.timeouts,
+                    tunnels: app.tunnels.clone(),
                     anonymous: headers.render(None),
                     rendered: Mutex::new(quick_cache::unsync::Cache::new(RENDERED)),
                     headers,

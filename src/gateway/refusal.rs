@@ -33,6 +33,10 @@ pub enum Refusal {
         reason: &'static str,
     },
     Denied(Denial),
+    /// A page elsewhere asks for a tunnel with its visitor's credential.
+    ForeignOrigin,
+    /// A tunnel over HTTP/2 that the route does not allow.
+    NoTunnel,
     Throttled(Duration),
     /// Nobody could decide.
     Undecided(&'static str),
@@ -85,7 +89,8 @@ impl Refusal {
             Self::Connect | Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
-            Self::Denied(_) => StatusCode::FORBIDDEN,
+            Self::Denied(_) | Self::ForeignOrigin => StatusCode::FORBIDDEN,
+            Self::NoTunnel => StatusCode::NOT_IMPLEMENTED,
             Self::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Undecided(_) | Self::Full => StatusCode::SERVICE_UNAVAILABLE,
             Self::BadUpstream(_) => StatusCode::BAD_GATEWAY,
@@ -108,6 +113,8 @@ impl Refusal {
             Self::Method { .. } => ("Method not allowed", "There is something here, but not for this method."),
             Self::Unauthenticated { .. } => ("Not authenticated", "A valid username and token are needed."),
             Self::Denied(_) => ("Not allowed", "The credential is good, but it does not allow this."),
+            Self::ForeignOrigin => ("Not allowed", "A page of another site may not ask for this."),
+            Self::NoTunnel => ("Not implemented", "This protocol is not spoken here."),
             Self::Throttled(_) => {
                 ("Too many failures", "Too many attempts from this address have failed. Try again later.")
             }
@@ -128,7 +135,8 @@ impl Refusal {
             Self::Connect | Self::Method { .. } => "method-not-allowed",
             Self::NoRoute => "not-found",
             Self::Unauthenticated { .. } => "not-authenticated",
-            Self::Denied(_) => "not-allowed",
+            Self::Denied(_) | Self::ForeignOrigin => "not-allowed",
+            Self::NoTunnel => "not-implemented",
             Self::Throttled(_) => "too-many-failures",
             Self::Undecided(_) => "not-now",
             Self::Full => "too-busy",
@@ -152,6 +160,8 @@ impl Refusal {
             Self::NoRoute => "no_route",
             Self::Method { .. } => "method",
             Self::Denied(denial) => denial.slug(),
+            Self::ForeignOrigin => "foreign_origin",
+            Self::NoTunnel => "upgrade_not_allowed",
             Self::Throttled(_) => "throttled",
             Self::Full => "app_connections_full",
             Self::SilentUpstream => "response_timeout",
@@ -165,10 +175,11 @@ impl Refusal {
             | Self::TargetTooLong
             | Self::HeadTooLarge
             | Self::UnknownExpectation
+            | Self::NoTunnel
             | Self::Connect => Decision::Rejected,
             Self::NoRoute | Self::Method { .. } => Decision::Unrouted,
             Self::Unauthenticated { .. } => Decision::Unauthenticated,
-            Self::Denied(_) => Decision::Denied,
+            Self::Denied(_) | Self::ForeignOrigin => Decision::Denied,
             Self::Throttled(_) => Decision::Throttled,
             Self::Undecided(_) | Self::Fault => Decision::Failed,
             Self::Full | Self::BadUpstream(_) | Self::SilentUpstream => Decision::UpstreamFailed,
@@ -187,6 +198,8 @@ impl Refusal {
             | Self::Method { .. }
             | Self::Unauthenticated { .. }
             | Self::Denied(_)
+            | Self::ForeignOrigin
+            | Self::NoTunnel
             | Self::Throttled(_)
             | Self::Undecided(_)
             | Self::Full
@@ -310,6 +323,8 @@ mod tests {
             Refusal::Method { allowed: vec![Method::GET, Method::POST] },
             Refusal::Unauthenticated { accept: BOTH, reason: "x" },
             Refusal::Denied(Denial::RoleMissing),
+            Refusal::ForeignOrigin,
+            Refusal::NoTunnel,
             Refusal::Throttled(Duration::from_millis(1_001)),
             Refusal::Undecided("x"),
             Refusal::Full,

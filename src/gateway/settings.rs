@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::client::HopSettings;
 use super::identity_headers::{HeaderLine, Preset};
+use super::tunnel::TunnelSettings;
 use super::upstream::TransportSettings;
 use crate::directory::AppName;
 use crate::policy::{AppRoutes, RouteTable, TableProblem};
@@ -34,6 +35,7 @@ pub struct AppSettings {
     pub secret_header: Option<SecretHeaderSettings>,
     pub identity: Identity,
     pub timeouts: Timeouts,
+    pub tunnels: TunnelSettings,
 }
 
 /// A header whose value only the gateway and one app know.

@@ -13,6 +13,7 @@ use super::hangup::Hangup;
 use super::head_guard::{HeadFault, REFUSED_PATH};
 use super::record::{Decision, Record};
 use super::refusal::{Format, Refusal};
+use super::tunnel::Ask;
 use crate::clock::Timestamp;
 
 /// Whoever is at the other end of a connection: a client, or a proxy.
@@ -162,6 +163,7 @@ impl RequestIds {
 #[derive(Debug)]
 pub(super) struct Visit {
     pub(super) request: Request<Incoming>,
+    pub(super) peer: Peer,
     pub(super) client: Client,
     pub(super) hangup: Hangup,
     pub(super) id: RequestId,
@@ -169,6 +171,8 @@ pub(super) struct Visit {
     pub(super) now: Timestamp,
     /// Why it is to be refused unread.
     pub(super) fault: Option<HeadFault>,
+    /// That it would like to become a tunnel.
+    pub(super) ask: Option<Ask>,
     pub(super) record: Record,
 }
 

@@ -11,6 +11,7 @@ pub mod path_reading;
 pub mod pattern;
 pub mod route_table;
 pub mod rule;
+pub mod upgrades;
 
 pub use decide::{Denial, Permit, Principal, decide};
 pub use host::HostName;
@@ -19,3 +20,4 @@ pub use path_reading::PathReading;
 pub use pattern::{PathPrefix, Pattern};
 pub use route_table::{AppRoutes, Miss, Route, RouteSettings, RouteTable, TableProblem};
 pub use rule::{Accept, Rule};
+pub use upgrades::{UpgradeError, Upgrades};

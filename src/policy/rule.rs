@@ -2,7 +2,7 @@
 
 use http::{HeaderName, Method};
 
-use super::PathRefusal;
+use super::{PathRefusal, Upgrades};
 use crate::directory::{Permission, RoleName};
 
 /// Which schemes of credentials a route reads (G2). What no accepted scheme claims belongs to the app.
@@ -54,6 +54,8 @@ pub struct Rule {
     pub forwards_encoded_slash: bool,
     /// A path with `//` is refused. Else it goes on as it is.
     pub refuses_doubled_slash: bool,
+    /// The protocols to which a connection may switch.
+    pub upgrades: Upgrades,
 }
 
 impl Rule {

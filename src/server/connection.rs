@@ -73,7 +73,8 @@ async fn serve_http1<S: Stack>(stream: Stream, peer: Peer, stack: Rc<RefCell<S>>
         .header_read_timeout(limits.head_timeout)
         .max_buf_size(limits.head_bytes)
         .max_headers(limits.head_fields)
-        .serve_connection(TokioIo::new(stream), front);
+        .serve_connection(TokioIo::new(stream), front)
+        .with_upgrades();
     let mut connection = pin!(connection);
     let served = tokio::select! {
         biased;
@@ -90,6 +91,9 @@ async fn serve_http1<S: Stack>(stream: Stream, peer: Peer, stack: Rc<RefCell<S>>
     };
     if let Err(error) = served {
         tracing::debug!(%error, "a client's connection ended early");
+    }
+    if let Some(tunnel) = hangup.take_tunnel() {
+        tunnel.run(phases.draining()).await;
     }
 }
 

@@ -43,6 +43,8 @@ pub struct Limits {
     pub head_bytes: usize,
     /// The most header fields in one head.
     pub head_fields: usize,
+    /// Whether clients of HTTP/2 are told that a stream can become a tunnel (RFC 8441).
+    pub extended_connect: bool,
 }
 
 impl Default for Limits {
@@ -55,7 +57,16 @@ impl Default for Limits {
             stall_timeout: Duration::from_mins(1),
             head_bytes: 64 * 1024,
             head_fields: 100,
+            extended_connect: true,
         }
+    }
+}
+
+impl Limits {
+    /// The same, with what the routes say about tunnels.
+    #[must_use]
+    pub(super) fn with_tunnels(&self, allowed: bool) -> Self {
+        Self { extended_connect: allowed, ..self.clone() }
     }
 }
 

@@ -10,6 +10,8 @@
 //!
 //! A client can also take nothing of an answer, and still answer every PING: hyper then waits for room and
 //! asks the body for nothing, so no timer of the body runs. How long that may last is kept here ([`Pace`]).
+//!
+//! A stream can become a tunnel (RFC 8441): its task runs that too, once hyper has sent the answer.
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -63,9 +65,13 @@ pub(super) async fn serve<S: Stack>(
     limits: &Limits,
     mut phases: Phases,
 ) {
-    let streams = Streams::new(limits.stall_timeout);
+    let streams = Streams::new(limits.stall_timeout, phases.clone());
     let front = Front { peer, stack, streams: streams.clone() };
-    let connection = http2::Builder::new(streams.clone())
+    let mut builder = http2::Builder::new(streams.clone());
+    if limits.extended_connect {
+        builder.enable_connect_protocol();
+    }
+    let connection = builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(HEAD_BYTES)
@@ -149,20 +155,29 @@ impl<F: Future<Output = Result<Response<Body>, Infallible>>> Future for Answerin
 /// Since when a stream waits for its client to take what there is of its answer; `None` while it is not
 /// answered yet, and while it waits for the app, which has a limit of its own.
 #[derive(Default)]
-struct Pace(Cell<Option<Instant>>);
+struct Pace {
+    waiting_since: Cell<Option<Instant>>,
+    /// Told when the tunnel that the stream became has ended.
+    tunnel_over: Notify,
+}
 
 impl Pace {
     fn wait_for_client(&self) {
-        self.0.set(Some(Instant::now()));
+        self.waiting_since.set(Some(Instant::now()));
+    }
+
+    async fn tunnel_was_over_for(&self, limit: Duration) {
+        self.tunnel_over.notified().await;
+        tokio::time::sleep(limit).await;
     }
 
     /// Returns when the client has taken nothing for so long, and at the latest after twice that: the
     /// timer is set anew only when it runs out, not with each piece.
     async fn stalled(&self, limit: Duration) {
         loop {
-            let since = self.0.get().unwrap_or_else(Instant::now);
+            let since = self.waiting_since.get().unwrap_or_else(Instant::now);
             tokio::time::sleep_until(since + limit).await;
-            if self.0.get().is_some_and(|since| since.elapsed() >= limit) {
+            if self.waiting_since.get().is_some_and(|since| since.elapsed() >= limit) {
                 return;
             }
         }
@@ -185,7 +200,7 @@ impl hyper::body::Body for Paced {
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
         if frame.is_pending() {
-            self.pace.0.set(None);
+            self.pace.waiting_since.set(None);
         } else {
             self.pace.wait_for_client();
         }
@@ -222,6 +237,9 @@ struct Streams(Rc<Book>);
 struct Book {
     /// Of the request that hyper has just handed over, for the task in which its stream will run.
     next: RefCell<Option<(Hangup, Rc<Pace>)>>,
+    /// Of the stream that is polled at the moment: what hyper runs meanwhile sends for the tunnel that it becomes.
+    polled: RefCell<Option<Rc<Pace>>>,
+    phases: Phases,
     stall_timeout: Duration,
     running: Cell<usize>,
     silent_since: Cell<Instant>,
@@ -231,10 +249,12 @@ struct Book {
 }
 
 impl Streams {
-    fn new(stall_timeout: Duration) -> Self {
+    fn new(stall_timeout: Duration, phases: Phases) -> Self {
         let now = Instant::now();
         Self(Rc::new(Book {
             next: RefCell::new(None),
+            polled: RefCell::new(None),
+            phases,
             stall_timeout,
             running: Cell::new(0),
             silent_since: Cell::new(now),
@@ -286,23 +306,46 @@ impl Book {
 impl<F: Future<Output = ()> + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
         let next = self.0.next.take();
-        let limit = self.0.stall_timeout;
+        let polled = self.0.polled.borrow().clone();
         let running = Running::enter(&self.0);
         tokio::task::spawn_local(async move {
-            match next {
-                None => stream.await,
-                Some((hangup, pace)) => tokio::select! {
+            match (next, polled) {
+                (Some((hangup, pace)), _) => running.0.run(stream, &hangup, &pace).await,
+                (None, Some(pace)) => tokio::select! {
                     biased;
                     () = stream => {}
-                    () = hangup.wait() => {}
-                    () = pace.stalled(limit) => {
-                        tracing::debug!("a client takes nothing of an answer, and its stream is reset");
-                        metrics::counter!("locum_streams_stalled_total").increment(1);
-                    }
+                    // A client that takes nothing keeps hyper from ever sending the end.
+                    () = pace.tunnel_was_over_for(GOODBYE) => {}
                 },
+                (None, None) => stream.await,
             }
             drop(running);
         });
+    }
+}
+
+impl Book {
+    async fn run(&self, stream: impl Future<Output = ()>, hangup: &Hangup, pace: &Rc<Pace>) {
+        let mut stream = pin!(stream);
+        let stream = std::future::poll_fn(|cx| {
+            self.polled.replace(Some(Rc::clone(pace)));
+            let polled = stream.as_mut().poll(cx);
+            self.polled.take();
+            polled
+        });
+        tokio::select! {
+            biased;
+            () = stream => {}
+            () = hangup.wait() => {}
+            () = pace.stalled(self.stall_timeout) => {
+                tracing::debug!("a client takes nothing of an answer, and its stream is reset");
+                metrics::counter!("locum_streams_stalled_total").increment(1);
+            }
+        }
+        if let Some(tunnel) = hangup.take_tunnel() {
+            tunnel.run(self.phases.clone().draining()).await;
+            pace.tunnel_over.notify_one();
+        }
     }
 }
 

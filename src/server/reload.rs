@@ -110,7 +110,8 @@ impl Reloader {
         if let Err(error) = self.log.take_up(&settings.log.filter) {
             tracing::error!(%error, "a filter that was checked was not taken");
         }
-        let exchanged = (self.exchange)(gateway, Arc::new(entrance), self.limits.clone()).await;
+        let limits = self.limits.with_tunnels(gateway.takes_upgrades());
+        let exchanged = (self.exchange)(gateway, Arc::new(entrance), limits).await;
         exchanged.map_err(|error| NotTaken::Failed(error.to_string()))?;
         Ok(settings)
     }

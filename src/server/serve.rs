@@ -128,7 +128,8 @@ async fn run(
         tracing::warn!("{warning}");
     }
     let limits = Limits { connections: descriptors::for_clients(open_files), ..Limits::default() };
-    let started = DataPlane::start(listeners, &Arc::new(entrance), &limits, move |core| gateway.stack(core));
+    let first = limits.with_tunnels(gateway.takes_upgrades());
+    let started = DataPlane::start(listeners, &Arc::new(entrance), &first, move |core| gateway.stack(core));
     let (data_plane, changes) = started?;
     let reloader = Arc::new(Reloader {
         read_again,

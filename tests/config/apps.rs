@@ -2,7 +2,7 @@
 
 use locum::directory::{Permission, RoleName};
 use locum::gateway::Preset;
-use locum::policy::{Accept, HostName};
+use locum::policy::{Accept, HostName, Upgrades};
 
 use super::*;
 
@@ -239,4 +239,26 @@ fn an_app_is_told_what_is_wrong_with_its_values() {
         assert_eq!(line.split_once(": ").map(|(_, problem)| problem), Some(problem), "{line}");
         assert!(line.starts_with("locum.toml:2:"), "{line}");
     }
+}
+
+/// G1, UP-007, UP-008: what a tunnel may be, and who may open it from elsewhere.
+#[test]
+fn upgrades_are_names_of_protocols_and_origins_are_origins() {
+    let with = |app: &str, route: &str| format!("[apps.wiki]\n{app}\n[[apps.wiki.routes]]\npath = \"/*\"\n{route}\n");
+    let upgrades = |text: &str| read(text).apps[0].routing.routes[0].rule.upgrades.clone();
+    assert_eq!(upgrades(APP), Upgrades::default());
+    assert_eq!(upgrades(&with("", "upgrades = []")), Upgrades::NONE);
+    let named = upgrades(&with("", "upgrades = [\"WebSocket\", \"own/2\"]"));
+    assert!(named.allow("websocket") && named.allow("OWN/2") && !named.allow("own"));
+    assert_eq!(
+        wrong(&with("", "upgrades = [\"h2c\"]")),
+        "locum.toml:5:13: `apps.wiki.routes.upgrades` cannot be `h2c`; leave it out: requests inside of such a \
+         tunnel would be judged by nobody"
+    );
+    assert_eq!(
+        wrong(&with("allowed_origins = [\"www.example.org\"]", "")),
+        "locum.toml:2:20: `apps.wiki.allowed_origins` cannot be `www.example.org`; give a scheme and a host, such as \
+         `https://www.example.org`, without path and user"
+    );
+    assert!(wrong(&with("tunnel_idle_timeout = \"0s\"", "")).contains("give more than nothing"));
 }

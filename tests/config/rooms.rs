@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use locum::authn::lockout::{Counts, OnLoss};
-use locum::gateway::{Field, Identity, Piece, Preset};
+use locum::gateway::{Field, Identity, Origin, Piece, Preset};
 
 use super::*;
 
@@ -38,6 +38,8 @@ set_headers = { \"X-WEBAUTH-USER\" = \"{user}@{actor}\", \"X-Id\" = \"{request_i
 connect_timeout = \"250ms\"
 response_timeout = \"2m\"
 idle_timeout = \"1h\"
+tunnel_idle_timeout = \"2h\"
+allowed_origins = [\"https://WWW.example.org:443\"]
 routes = [{ path = \"/*\" }]
 ";
     let app = read(text).gateway().apps.remove(0);
@@ -50,6 +52,8 @@ routes = [{ path = \"/*\" }]
     assert_eq!(app.timeouts.connect, Duration::from_millis(250));
     assert_eq!(app.timeouts.response, Duration::from_mins(2));
     assert_eq!(app.timeouts.idle, Duration::from_hours(1));
+    assert_eq!(app.tunnels.idle, Duration::from_hours(2));
+    assert_eq!(app.tunnels.allowed_origins, [Origin::parse("https://www.example.org").unwrap()]);
 }
 
 /// L1, L6, L7, L8, T2, T3, T5, R8: what an operator decides about accounts and tokens.

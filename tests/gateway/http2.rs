@@ -160,7 +160,7 @@ fn a_malformed_request_ends_its_stream_only() {
         ("pseudo", get(&[(":status", "200")])),
         ("unknown", get(&[(":unknown", "1")])),
         ("UP-009", request("CONNECT", "/app/x", &valid, &[])),
-        ("UP-009", [vec![(":protocol", "websocket")], request("CONNECT", "/app/x", &valid, &[])].concat()),
+        ("UP-009", [vec![(":protocol", "websocket")], request("GET", "/app/x", &valid, &[])].concat()),
         ("HD-002", get(&[("x_locum_user", "root")])),
         ("HD-042", get(&[("authorization", "Basic bm9ib2R5Om5vbnNlbnNl")])),
     ];

@@ -14,6 +14,9 @@
 //!   http2       frames by hand: requests of HTTP/2, and floods
 //!   app_tls     apps behind TLS, and who is believed to be one
 //!   proxied     who the client is when proxies stand in front
+//!   tunnels     WebSockets and other protocols: how they begin, and what flows
+//!   tunnel_ends    how they end
+//!   tunnels_http2  the same over HTTP/2
 //!   slow        clients that hold a connection and do nothing with it
 //! ```
 
@@ -40,4 +43,7 @@ mod rows;
 mod schemes;
 mod slow;
 mod streams;
+mod tunnel_ends;
+mod tunnels;
+mod tunnels_http2;
 mod world;

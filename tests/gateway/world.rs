@@ -20,9 +20,9 @@ use locum::directory::tombstone::TombstoneKey;
 use locum::directory::{AppName, Holding, Networks, PublicId, ReasonCode, Restrictions, RoleName, Username};
 use locum::gateway::{
     AppConnections, AppSettings, Field, Gateway, HeaderLine, HopSettings, Identity, Parts, Piece, Preset,
-    SecretHeaderSettings, Settings, Timeouts, TransportSettings,
+    SecretHeaderSettings, Settings, Timeouts, TransportSettings, TunnelSettings,
 };
-use locum::policy::{Accept, AppRoutes, HostName, PathPrefix, PathReading, Pattern, RouteSettings, Rule};
+use locum::policy::{Accept, AppRoutes, HostName, PathPrefix, PathReading, Pattern, RouteSettings, Rule, Upgrades};
 use locum::provision::{self, Provision};
 use locum::server::data_plane::{DataPlane, Limits};
 use locum::server::entrance::Entrance;
@@ -37,6 +37,7 @@ pub(crate) const GATE_SECRET: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) struct Plan {
     pub(crate) upstreams: Vec<SocketAddr>,
     pub(crate) timeouts: Timeouts,
+    pub(crate) tunnels: TunnelSettings,
     pub(crate) throttle: u32,
     pub(crate) limits: Limits,
     pub(crate) app_connections: AppConnections,
@@ -50,6 +51,7 @@ impl Plan {
         Self {
             upstreams: vec![upstream],
             timeouts: Timeouts::default(),
+            tunnels: TunnelSettings::default(),
             throttle: 1_000_000,
             limits: Limits::default(),
             app_connections: AppConnections::up_to(4096),
@@ -130,6 +132,7 @@ fn app(name: &str, hosts: &[&str], plan: &Plan, routes: Vec<RouteSettings>) -> A
         secret_header: None,
         identity: Identity::Account,
         timeouts: plan.timeouts,
+        tunnels: plan.tunnels.clone(),
     }
 }
 
@@ -151,6 +154,8 @@ fn apps(plan: &Plan) -> Vec<AppSettings> {
         route("/pub/every/*", Rule { accept: EVERY, public: true, ..Rule::default() }),
         route("/named/*", Rule { accept: EVERY, username_header: Some(named.clone()), ..needs(&["user"]) }),
         route("/pub/named/*", Rule { public: true, username_header: Some(named), ..Rule::default() }),
+        route("/plain/*", Rule { upgrades: Upgrades::NONE, ..needs(&["user"]) }),
+        route("/own-protocol/*", Rule { upgrades: Upgrades::new(vec!["own/2".into()]), ..needs(&["user"]) }),
         route("/read/*", Rule { methods: vec![Method::GET], ..needs(&["user"]) }),
     ];
     let mut proxied = app("proxied", &["proxied.test"], plan, vec![route("/*", Rule::default())]);

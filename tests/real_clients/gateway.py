@@ -72,6 +72,12 @@ class Locum:
             )
         try:
             wait_until_listening(self.port, self._process, "locum")
+            # The clients' port is bound first.
+            deadline = time.monotonic() + 30
+            while not (self.folder / "locum.sock").exists():
+                if time.monotonic() > deadline:
+                    raise RuntimeError("locum opened no admin socket")
+                time.sleep(0.02)
         except RuntimeError as error:
             raise RuntimeError(f"{error}\n{self.log_tail()}") from error
 

@@ -14,7 +14,7 @@ use crate::config::settings::AppSettings;
 use crate::config::tree::At;
 use crate::config::upstream::Upstream;
 use crate::directory::AppName;
-use crate::gateway::{self, Preset, Timeouts};
+use crate::gateway::{self, Origin, Preset, Timeouts, TunnelSettings};
 use crate::policy::{self, AppRoutes, HostName, PathPrefix, RouteTable};
 
 pub(super) fn apps(
@@ -58,6 +58,10 @@ fn app(
     let connect_timeout = findings.duration(&at.key("connect_timeout"), &table.connect_timeout);
     let response_timeout = findings.duration(&at.key("response_timeout"), &table.response_timeout);
     let idle_timeout = findings.duration(&at.key("idle_timeout"), &table.idle_timeout);
+    let tunnel_idle_timeout = findings.duration(&at.key("tunnel_idle_timeout"), &table.tunnel_idle_timeout);
+    let allowed_origins = findings.each(&at.key("allowed_origins"), &table.allowed_origins, |findings, at, text| {
+        findings.value(&at, text, Origin::parse(text))
+    });
     let routes = routes::routes(&table.routes, name.as_ref(), at, findings);
     Some(AppSettings {
         routing: AppRoutes {
@@ -81,6 +85,7 @@ fn app(
         },
         access_by_default: table.access_by_default,
         timeouts: Timeouts { connect: connect_timeout?, response: response_timeout?, idle: idle_timeout? },
+        tunnels: TunnelSettings { idle: tunnel_idle_timeout?, allowed_origins: allowed_origins? },
     })
 }
 

@@ -9,7 +9,7 @@ use crate::config::file::{AcceptedScheme, RouteTable, Slashes};
 use crate::config::problems::Problem;
 use crate::config::tree::At;
 use crate::directory::{AppName, Permission, RoleName};
-use crate::policy::{Accept, Pattern, RouteSettings, Rule};
+use crate::policy::{Accept, Pattern, RouteSettings, Rule, Upgrades};
 
 /// `app` is the table of the app; `name` is absent where it was wrong itself.
 pub(super) fn routes(
@@ -42,6 +42,9 @@ fn route(table: &RouteTable, name: Option<&AppName>, at: &At<'_>, findings: &mut
     let roles_all = roles(&table.roles_all, name, &at.key("roles_all"), findings);
     let permissions_any = permissions(&table.permissions_any, &at.key("permissions_any"), findings);
     let permissions_all = permissions(&table.permissions_all, &at.key("permissions_all"), findings);
+    let upgrades = findings.each(&at.key("upgrades"), &table.upgrades, |findings, at, text| {
+        findings.value(&at, text, Upgrades::name(text))
+    });
     let consistent = consistent(table, at, findings);
     let rule = Rule {
         methods: methods?,
@@ -58,6 +61,7 @@ fn route(table: &RouteTable, name: Option<&AppName>, at: &At<'_>, findings: &mut
         permissions_all: permissions_all?,
         forwards_encoded_slash: table.encoded_slash == Slashes::Forward,
         refuses_doubled_slash: table.doubled_slash == Slashes::Refuse,
+        upgrades: Upgrades::new(upgrades?),
     };
     consistent.then_some(RouteSettings { path: path?, rule })
 }

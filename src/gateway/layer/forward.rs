@@ -20,6 +20,7 @@ use crate::gateway::hygiene::{self, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARD
 use crate::gateway::plan::{App, Plan};
 use crate::gateway::record::{Decision, Record};
 use crate::gateway::refusal::{Format, Refusal};
+use crate::gateway::tunnel::{Asker, Handshake, Told, Tunnel};
 use crate::gateway::upstream::{Bounds, Exchange, Failure, RequestBody};
 use crate::gateway::visit::{Answered, RequestId, Visit};
 use crate::policy::Permit;
@@ -39,13 +40,21 @@ pub(in crate::gateway) fn forward(
 
 async fn send(plan: &Plan, upstream: &impl Exchange, permitted: Permitted) -> Answered {
     let (visit, destination, who, permit) = permitted.into_parts();
-    let Visit { request, client, hangup, id, mut record, .. } = visit;
+    let Visit { mut request, peer, client, hangup, id, ask: wish, mut record, .. } = visit;
     let format = Format::preferred(request.headers());
     let app = &plan.apps[destination.route.app_index];
     let guard = who.as_ref().map(|who| Arc::clone(&who.guard));
     if let Some(guard) = &guard {
         hangup.watch(guard);
     }
+
+    let asker = Asker { is_judged: who.is_some(), host: &destination.host, scheme: client.scheme(), id: &id };
+    let upgrades = &destination.route.rule.upgrades;
+    let handshake = wish.map(|wish| Handshake::of(&wish, &mut request, upgrades, &app.tunnels, &asker)).transpose();
+    let handshake = match handshake {
+        Ok(handshake) => handshake.flatten(),
+        Err(refusal) => return Answered::refused(&refusal, format, &id, record),
+    };
 
     let (mut head, body) = request.into_parts();
     let (body, progress) = if body.is_end_stream() {
@@ -65,13 +74,30 @@ async fn send(plan: &Plan, upstream: &impl Exchange, permitted: Permitted) -> An
     let told = who.as_ref().map(|who| (&who.proven, &who.in_force));
     plan.tell(destination.route.app_index, told, id.as_str(), &mut head.headers);
 
-    let bounds = Bounds { timeouts: app.timeouts, guard, progress };
+    let bounds = Bounds { timeouts: app.timeouts, guard, progress, may_switch: handshake.is_some() };
     let outgoing = Request::from_parts(head, body);
     match ask(app, upstream, outgoing, &bounds, &mut record, &permit).await {
-        Ok(response) => {
+        Ok(mut response) => {
+            let switch = match handshake.map(|handshake| handshake.conclude(&mut response, &peer)).transpose() {
+                Ok(switch) => switch.flatten(),
+                Err(refusal) => return Answered::refused(&refusal, format, &id, record),
+            };
             record.decision = Decision::Permitted;
-            let mut response = response.map(|body| Body::streaming(body, bounds.guard, app.timeouts.idle));
             hygiene::clean_response(response.headers_mut());
+            let mut response = match switch.zip(response.body_mut().take_app_side()) {
+                None => response.map(|body| Body::streaming(body, bounds.guard, app.timeouts.idle)),
+                Some((switch, side)) => {
+                    switch.announce(response.headers_mut());
+                    let told = Told {
+                        id: id.clone(),
+                        route: Arc::clone(&destination.route),
+                        who: record.who.clone(),
+                        upstream: record.upstream.clone(),
+                    };
+                    hangup.hand_over(Tunnel::new(switch, side, bounds.guard, &app.tunnels, told));
+                    response.map(|_| Body::empty())
+                }
+            };
             if destination.route.rule.accept.locum_authorization {
                 // A cache keeps no answer to an `Authorization` for everybody (RFC 9111 §3.5), but of this
                 // header it has never heard.

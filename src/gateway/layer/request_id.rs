@@ -68,7 +68,7 @@ impl<S: Step<Visit>> Service<Arrival> for Named<S> {
             meters: Arc::clone(&self.layer.meters),
         };
         let now = self.layer.clock.now();
-        let visit = Visit { request, client, hangup, id, now, fault, record: Record::default() };
+        let visit = Visit { request, peer, client, hangup, id, now, fault, ask: None, record: Record::default() };
         Reporting { inner: self.inner.call(visit), line }
     }
 }

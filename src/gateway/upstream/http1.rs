@@ -23,7 +23,7 @@ use super::connect::{AppStream, connect};
 use super::instances::Running;
 use super::pool::{AppConnections, Kept, Pool};
 use super::steps::{Counted, StepsLeft};
-use super::{Bounds, Exchange, Failure, Instance, RequestBody, ResponseBody};
+use super::{AppSide, Bounds, Exchange, Failure, Instance, RequestBody, ResponseBody};
 
 /// Silent for this long, a connection may be about to be closed by the app (some close after 2 s).
 const FRESH: Duration = Duration::from_millis(500);
@@ -149,7 +149,7 @@ impl Http1 {
         let running = instance.enter();
         connection.steps.begin();
         let sent = connection.sender.try_send_request(request);
-        let response = match wait_for_head(sent, bounds).await.map_err(Unanswered::Failed)? {
+        let mut response = match wait_for_head(sent, bounds).await.map_err(Unanswered::Failed)? {
             Ok(response) => response,
             Err(mut error) => {
                 let untouched = error.take_message();
@@ -158,7 +158,13 @@ impl Http1 {
             }
         };
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return Err(Unanswered::Failed(Failure::Broken("switched_unasked")));
+            if !bounds.may_switch {
+                return Err(Unanswered::Failed(Failure::Broken("switched_unasked")));
+            }
+            connection.steps.end();
+            let side = AppSide::of(&mut response, running, bounds.timeouts.connect).await;
+            let side = side.map_err(Unanswered::Failed)?;
+            return Ok(response.map(|body| ResponseBody::switched(body, side)));
         }
         // An answer that came before the request was whole leaves a connection of which nobody can say
         // what comes next on it.
@@ -203,15 +209,13 @@ async fn begin(
     place: OwnedSemaphorePermit,
 ) -> Result<Connection, &'static str> {
     let steps = StepsLeft::new();
-    let stream = Counted { stream, left: steps.clone() };
+    let stream = Counted { stream, left: steps.clone(), _place: place };
     let handshake =
         http1::Builder::new().max_buf_size(HEAD_BYTES).max_headers(HEAD_FIELDS).handshake(TokioIo::new(stream));
     let (sender, connection) = handshake.await.map_err(|_| "connect")?;
     let upstream = Arc::clone(instance.authority());
     let task = tokio::spawn(async move {
-        let ended = connection.await;
-        // The place is free when the descriptor is, not when somebody finds out that the app had closed.
-        drop(place);
+        let ended = connection.with_upgrades().await;
         if let Err(error) = ended {
             tracing::debug!(%error, %upstream, "an app's connection ended with an error");
         }

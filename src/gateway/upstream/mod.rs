@@ -1,6 +1,7 @@
 //! Where apps run, and how they are spoken to.
 //!
 //! ```text
+//!   app_side       a connection that no longer speaks HTTP
 //!   connect        a new connection, with TLS where it is spoken
 //!   tls            who is believed to be an app, and what it is shown
 //!   instances      the instances of one app, and which of them is asked next
@@ -15,6 +16,7 @@
 //! them: a connection is used again only when both messages were whole, and whatever is doubtful is
 //! closed, because one caller's answer must never reach another (invariant 10).
 
+mod app_side;
 mod connect;
 mod http1;
 mod instances;
@@ -28,6 +30,7 @@ use std::sync::Arc;
 
 use http::{Request, Response};
 
+pub(super) use app_side::AppSide;
 pub use connect::TransportSettings;
 pub(super) use http1::Http1;
 pub(super) use instances::{Instance, Instances};
@@ -47,6 +50,8 @@ pub(super) struct Bounds {
     pub(super) guard: Option<Arc<Guard>>,
     /// How far the request's body has come; `None` when there is none.
     pub(super) progress: Option<Arc<Progress>>,
+    /// Whether the app is asked to switch to another protocol, and an answer may be that it does.
+    pub(super) may_switch: bool,
 }
 
 /// Why an exchange brought no answer.

@@ -8,19 +8,31 @@ use bytes::Bytes;
 use http_body::{Body, SizeHint};
 use hyper::body::Incoming;
 
+use super::AppSide;
 use super::http1::Lease;
 
 /// The body of an app's answer. Dropped before its end, it takes its connection along.
 pub(crate) struct ResponseBody {
     body: Incoming,
     lease: Option<Lease>,
+    switched: Option<AppSide>,
 }
 
 impl ResponseBody {
     pub(super) fn new(body: Incoming, lease: Lease) -> Self {
-        let mut body = Self { body, lease: Some(lease) };
+        let mut body = Self { body, lease: Some(lease), switched: None };
         body.give_back_when_whole();
         body
+    }
+
+    /// Of an answer that switches to another protocol: there is no body, but a connection.
+    pub(super) const fn switched(body: Incoming, side: AppSide) -> Self {
+        Self { body, lease: None, switched: Some(side) }
+    }
+
+    /// The connection that has switched; closed, unless it is taken.
+    pub(crate) const fn take_app_side(&mut self) -> Option<AppSide> {
+        self.switched.take()
     }
 
     /// The next data; a frame of trailers is dropped.

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 
 use memchr::memmem;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::OwnedSemaphorePermit;
 
 /// More than any honest answer has before it.
 const MOST_STEPS: u32 = 64;
@@ -30,6 +31,11 @@ impl StepsLeft {
     /// To be called before a request is sent.
     pub(super) fn begin(&self) {
         self.0.store(MOST_STEPS, Ordering::Release);
+    }
+
+    /// To be called when the connection no longer speaks HTTP.
+    pub(super) fn end(&self) {
+        self.0.store(NOT_WAITING, Ordering::Release);
     }
 
     /// Looks at what came; the error says that it is too much.
@@ -55,6 +61,9 @@ impl StepsLeft {
 pub(super) struct Counted<S> {
     pub(super) stream: S,
     pub(super) left: StepsLeft,
+    /// Free when the descriptor is: not when somebody finds out that the app had closed, and not when the
+    /// connection has become a tunnel.
+    pub(super) _place: OwnedSemaphorePermit,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
