@@ -1,11 +1,11 @@
 //! How tunnels end: cut, drained, silent for too long (R3).
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use locum::gateway::TunnelSettings;
+use locum::gateway::{AppConnections, Timeouts, TunnelSettings};
 
 use crate::client::Client;
 use crate::tunnels::{ACCEPTED, ASK, KEY, accepting, echoing, open, read, request, wait_until};
@@ -129,4 +129,44 @@ fn a_silent_tunnel_ends_after_its_time() {
     assert_eq!(goodbye(&mut silent), Some(1001));
     spoken.send(b"\x81\x01x");
     assert_eq!(read(&mut spoken, 3), b"\x81\x01x");
+}
+
+/// G12: a tunnel is a connection to an app like any other, and the places for those are counted: one that is open keeps its
+/// place, and one that has ended gives it back.
+#[test]
+fn an_open_tunnel_keeps_its_place() {
+    let upstream = echoing();
+    let timeouts = Timeouts { connect: Duration::from_millis(300), ..Timeouts::default() };
+    let world =
+        World::open(&Plan { timeouts, app_connections: AppConnections::up_to(2), ..Plan::of(upstream.address) });
+    let mut two: Vec<Client> = (0..2).map(|_| open(&world, "/pub/x", &format!("{ASK}{KEY}"))).collect();
+    let ask = |lines: &str| {
+        let mut client = world.client();
+        client.send(request("/pub/y", lines));
+        client.head().unwrap().status
+    };
+    for lines in [String::new(), format!("{ASK}{KEY}")] {
+        assert_eq!(ask(&lines), 503);
+    }
+    for client in &mut two {
+        client.send(b"x");
+        assert_eq!(read(client, 1), b"x");
+    }
+    drop(two.pop());
+    wait_until("its place is free", || ask("") == 200);
+}
+
+/// R3: an app that breaks off is told of, so that its client does not take half a story for a whole one.
+#[test]
+fn a_websocket_whose_app_breaks_off_is_told_so() {
+    let upstream = accepting(ACCEPTED, |stream| {
+        stream.write_all(b"\x81\x01x").unwrap();
+        stream.read_exact(&mut [0]).unwrap();
+        socket2::SockRef::from(&*stream).set_linger(Some(Duration::ZERO)).unwrap();
+    });
+    let world = World::before(upstream.address);
+    let mut client = open(&world, "/pub/x", &format!("{ASK}{KEY}"));
+    assert_eq!(read(&mut client, 3), b"\x81\x01x");
+    client.send(b"x");
+    assert_eq!(goodbye(&mut client), Some(1011));
 }

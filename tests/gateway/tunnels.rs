@@ -318,7 +318,7 @@ fn a_protocol_of_ones_own_is_allowed_by_name() {
     assert!(client.is_closed());
 }
 
-/// G1: half-closed in either direction, the other one goes on; an app that breaks is told of.
+/// G1: half-closed in either direction, the other one goes on.
 #[test]
 fn each_direction_ends_by_itself() {
     let upstream = accepting(ACCEPTED, |stream| {

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import os
 import socket
+import ssl
 import threading
 import time
 
@@ -16,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
 from websockets.sync.client import connect
 
+from certificates import Authority
 from gateway import Locum
 from websocket_app import WebSocketApp
 
@@ -250,6 +252,53 @@ def test_a_websocket_over_http2(board, app, pat):
     board.revoke(pat)
     assert http2.read(3, 4)[:4] == b"\x88\x12" + (1008).to_bytes(2, "big")
     http2.until(h2.events.StreamEnded, 3)
+
+
+def test_a_websocket_goes_through_tls_on_both_sides(folder, tmp_path):
+    """G1, G11: `wss` to the gateway, and from there to the app; the page's origin is `https`."""
+    home = folder / "wss"
+    home.mkdir()
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue("localhost")
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(certificate, key)
+    app = WebSocketApp(server)
+    gateway = Locum(
+        home,
+        f"""
+[apps.board]
+upstreams = ["https://127.0.0.1:{app.port}"]
+access_by_default = true
+[apps.board.tls]
+ca_file = "{authority.certificate}"
+[[apps.board.routes]]
+path = "/*"
+""",
+        f'[[server.tls]]\ncertificate_file = "{certificate}"\nkey_file = "{key}"',
+    )
+    gateway.start()
+    gateway.person("carol")
+    pat = gateway.pat(gateway.proxy_user("wss", "carol"))
+    client = ssl.create_default_context(cafile=authority.certificate)
+    url = f"wss://localhost:{gateway.port}/ws"
+    headers = {"Authorization": basic(pat)}
+    for origin in [None, f"https://localhost:{gateway.port}"]:
+        with connect(url, ssl=client, origin=origin, additional_headers=headers, max_size=None, proxy=None) as wss:
+            for message in ["hello", os.urandom(4 << 20)]:
+                wss.send(message)
+                assert wss.recv(timeout=30) == message
+            assert app.handshakes[-1].headers["X-Forwarded-Proto"] == "https"
+    with pytest.raises(InvalidStatus) as refused:
+        with connect(url, ssl=client, origin="http://localhost", additional_headers=headers, proxy=None):
+            pass
+    assert refused.value.response.status_code == 403
+    with connect(url, ssl=client, additional_headers=headers, proxy=None) as wss:
+        gateway.revoke(pat)
+        with pytest.raises(ConnectionClosed) as closed:
+            wss.recv(timeout=10)
+        assert closed.value.rcvd.code == 1008
+    assert gateway.stop() == 0
+    app.close()
 
 
 def test_a_route_without_upgrades_refuses_a_websocket_over_http2(board, app, pat):

@@ -7,7 +7,7 @@ from websockets.sync.server import serve
 
 
 class WebSocketApp:
-    def __init__(self):
+    def __init__(self, ssl=None):
         self.handshakes: list = []
         self.closed: list[int | None] = []
         self._server = serve(
@@ -17,6 +17,7 @@ class WebSocketApp:
             select_subprotocol=lambda _, offered: next((name for name in ("chat", "board") if name in offered), None),
             process_request=self._look_at,
             max_size=None,
+            ssl=ssl,
         )
         self.port = self._server.socket.getsockname()[1]
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
