@@ -75,17 +75,20 @@ async fn serve_http1<S: Stack>(stream: Stream, peer: Peer, stack: Rc<RefCell<S>>
         .max_headers(limits.head_fields)
         .serve_connection(TokioIo::new(stream), front)
         .with_upgrades();
-    let mut connection = pin!(connection);
-    let served = tokio::select! {
-        biased;
-        served = connection.as_mut() => served,
-        () = hangup.wait() => return,
-        () = phases.draining() => {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                biased;
-                served = connection.as_mut() => served,
-                () = hangup.wait() => return,
+    // Dropped before a tunnel runs: one to which hyper never switched is to find that out at once.
+    let served = {
+        let mut connection = pin!(connection);
+        tokio::select! {
+            biased;
+            served = connection.as_mut() => served,
+            () = hangup.wait() => return,
+            () = phases.draining() => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    biased;
+                    served = connection.as_mut() => served,
+                    () = hangup.wait() => return,
+                }
             }
         }
     };

@@ -326,20 +326,23 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for Streams {
 
 impl Book {
     async fn run(&self, stream: impl Future<Output = ()>, hangup: &Hangup, pace: &Rc<Pace>) {
-        let mut stream = pin!(stream);
-        let stream = std::future::poll_fn(|cx| {
-            self.polled.replace(Some(Rc::clone(pace)));
-            let polled = stream.as_mut().poll(cx);
-            self.polled.take();
-            polled
-        });
-        tokio::select! {
-            biased;
-            () = stream => {}
-            () = hangup.wait() => {}
-            () = pace.stalled(self.stall_timeout) => {
-                tracing::debug!("a client takes nothing of an answer, and its stream is reset");
-                metrics::counter!("locum_streams_stalled_total").increment(1);
+        // Dropped before a tunnel runs: one to which hyper never switched is to find that out at once.
+        {
+            let mut stream = pin!(stream);
+            let stream = std::future::poll_fn(|cx| {
+                self.polled.replace(Some(Rc::clone(pace)));
+                let polled = stream.as_mut().poll(cx);
+                self.polled.take();
+                polled
+            });
+            tokio::select! {
+                biased;
+                () = stream => {}
+                () = hangup.wait() => {}
+                () = pace.stalled(self.stall_timeout) => {
+                    tracing::debug!("a client takes nothing of an answer, and its stream is reset");
+                    metrics::counter!("locum_streams_stalled_total").increment(1);
+                }
             }
         }
         if let Some(tunnel) = hangup.take_tunnel() {

@@ -9,6 +9,7 @@ use locum::gateway::{AppConnections, Timeouts, TunnelSettings};
 
 use crate::client::Client;
 use crate::tunnels::{ACCEPTED, ASK, KEY, accepting, echoing, open, read, request, wait_until};
+use crate::upstream::{Next, Upstream};
 use crate::world::{Plan, World};
 
 /// What holds for everything that is withdrawn (R2).
@@ -48,8 +49,8 @@ fn a_withdrawn_websocket_is_told_and_closed() {
     assert_eq!(goodbye(&mut silent), Some(1008));
     assert_eq!(goodbye(&mut spoken), Some(1008));
     assert!(inside.is_closed(), "in the middle of a frame there is nothing to say");
+    wait_until("they have left the register", || world.in_flight.len() == 1);
     assert!(started.elapsed() < BOUND, "{:?}", started.elapsed());
-    assert_eq!(world.in_flight.len(), 1);
     others.send(b"more");
     assert_eq!(read(&mut others, 4), b"more");
 }
@@ -169,4 +170,29 @@ fn a_websocket_whose_app_breaks_off_is_told_so() {
     assert_eq!(read(&mut client, 3), b"\x81\x01x");
     client.send(b"x");
     assert_eq!(goodbye(&mut client), Some(1011));
+}
+
+/// R3: a client that is gone by the time that its app agrees leaves nothing behind.
+#[test]
+fn a_client_that_left_before_its_tunnel_began_leaves_nothing_behind() {
+    let upstream = Upstream::start(
+        |_, stream| {
+            std::thread::sleep(Duration::from_millis(150));
+            let sent = stream.write_all(ACCEPTED.as_bytes());
+            sent.is_err().then_some(Next::Close)
+        },
+        |_, _| Next::Close,
+    );
+    let world = World::before(upstream.address);
+    let billing = world.proxy_user("billing", &["user"]);
+    for wait in [0, 50, 149, 150, 151, 160] {
+        let mut client = world.client();
+        client.send(request("/app/x", &format!("{}{ASK}{KEY}", billing.basic())));
+        std::thread::sleep(Duration::from_millis(wait));
+        // With what the gateway sends unread, the kernel resets the connection.
+        socket2::SockRef::from(&client.stream).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+    let started = Instant::now();
+    wait_until("all have left the register", || world.in_flight.is_empty());
+    assert!(started.elapsed() < BOUND, "{:?}", started.elapsed());
 }
