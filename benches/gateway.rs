@@ -23,7 +23,9 @@ use locum::authn::{Proven, Verdict};
 use locum::authz::{InForce, Resolution};
 use locum::directory::AppName;
 use locum::gateway::head_guard::{Limits, Scanner};
-use locum::gateway::{AppSettings, Identity, Plan, Preset, Settings, Timeouts, TransportSettings, TunnelSettings};
+use locum::gateway::{
+    AppSettings, Identity, Plan, Preset, Resilience, Settings, Timeouts, TransportSettings, TunnelSettings,
+};
 use locum::policy::{AppRoutes, PathPrefix, PathReading, Pattern, RouteSettings, Rule};
 
 const REQUEST_ID: &str = "00000000000000000000002a";
@@ -92,6 +94,7 @@ fn plan() -> Plan {
         identity: Identity::Account,
         timeouts: Timeouts::default(),
         tunnels: TunnelSettings::default(),
+        resilience: Resilience::default(),
     };
     Plan::compile(&Settings { apps: vec![app], ..Settings::default() }).expect("one app with a route and an upstream")
 }

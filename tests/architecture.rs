@@ -52,18 +52,23 @@ const EVERYTHING: &[&str] = &[
 ];
 
 /// What `config` may take from the rooms beside their `…Settings`: what settings are made of.
-const PARTS_OF_SETTINGS: [&str; 13] = [
+const PARTS_OF_SETTINGS: [&str; 18] = [
+    "AppLimits",
     "Authorities",
     "Counts",
     "Field",
     "HeaderLine",
+    "HealthCheck",
     "HopWords",
     "Identity",
     "Location",
     "OnLoss",
     "Origin",
+    "Outlier",
     "Piece",
     "Preset",
+    "Resilience",
+    "Retry",
     "Timeouts",
     "TrustedProxies",
 ];

@@ -5,6 +5,8 @@
 //! from them, so the comment on a field is what an operator reads about that key. Whether a value makes
 //! sense is not decided here but in [`super::validate`].
 
+mod resilience;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -12,6 +14,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::policy::upgrades::WEBSOCKET;
+pub(crate) use resilience::{HealthTable, OutlierTable, RetryTable};
 
 /// Locum's configuration: where it listens, what it keeps, and the apps behind it.
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -290,6 +293,26 @@ pub(crate) struct AppTable {
     /// Pages of which other sites may open a WebSocket with the credential of whoever looks at them, such as
     /// `https://www.example.org`. Those of the app's own host always may, and programs send no origin.
     pub(crate) allowed_origins: Vec<String>,
+    /// How long everything may take together, from the request to the last byte of its answer. Absent: as long as it
+    /// takes.
+    pub(crate) total_timeout: Option<String>,
+    /// So many requests run at the app at once, at all of its upstreams together; 0: no bound but its share of the
+    /// connections to apps, which leaves room for other apps whatever this one does.
+    pub(crate) max_requests: u32,
+    /// So many more wait for at most `connect_timeout` until one of `max_requests` has ended, instead of being answered
+    /// 503 at once.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub(crate) max_pending: u32,
+    /// When one of several upstreams is left alone because it fails, and for how long.
+    pub(crate) outlier: OutlierTable,
+    /// When a request is sent to another upstream.
+    ///
+    /// What was never sent always is. What may have been sent only if it has no body and its method says that nothing
+    /// can happen twice (`GET`, `HEAD`, `OPTIONS`, `TRACE`, `PUT`, `DELETE`); never after an answer has begun, and never
+    /// after a timeout.
+    pub(crate) retry: RetryTable,
+    /// Requests of the gateway's own by which it learns which upstreams are well.
+    pub(crate) health: HealthTable,
     /// Who may do what. The most specific path that matches decides, whatever the order; a request that
     /// no route matches is refused, so an app needs at least one.
     pub(crate) routes: Vec<RouteTable>,
@@ -413,6 +436,12 @@ pub(crate) struct RouteTable {
     /// plain request. Empty: none.
     #[serde(default = "websocket")]
     pub(crate) upgrades: Vec<String>,
+    /// In place of the app's `response_timeout`.
+    pub(crate) response_timeout: Option<String>,
+    /// In place of the app's `idle_timeout`.
+    pub(crate) idle_timeout: Option<String>,
+    /// In place of the app's `total_timeout`.
+    pub(crate) total_timeout: Option<String>,
 }
 
 /// What becomes of a path.
@@ -533,6 +562,12 @@ impl Default for AppTable {
             secret_header: SecretHeaderTable::default(),
             tunnel_idle_timeout: "1h".to_owned(),
             allowed_origins: Vec::new(),
+            total_timeout: None,
+            max_requests: 0,
+            max_pending: 0,
+            outlier: OutlierTable::default(),
+            retry: RetryTable::default(),
+            health: HealthTable::default(),
             routes: Vec::new(),
         }
     }

@@ -47,6 +47,7 @@ impl Settings {
             identity: app.identity,
             timeouts: app.timeouts,
             tunnels: app.tunnels.clone(),
+            resilience: app.resilience.clone(),
         };
         gateway::Settings { hops: self.server.hops.clone(), apps: self.apps.iter().map(app).collect() }
     }

@@ -15,7 +15,8 @@ use crate::authn::lockout::LockoutSettings;
 use crate::cluster::RedisSettings;
 use crate::directory::AppName;
 use crate::gateway::{
-    HeaderLine, HopSettings, Identity, Preset, SecretHeaderSettings, Timeouts, TransportSettings, TunnelSettings,
+    HeaderLine, HopSettings, Identity, Preset, Resilience, SecretHeaderSettings, Timeouts, TransportSettings,
+    TunnelSettings,
 };
 use crate::policy::AppRoutes;
 use crate::store::Location;
@@ -109,6 +110,7 @@ pub struct AppSettings {
     pub access_by_default: bool,
     pub timeouts: Timeouts,
     pub tunnels: TunnelSettings,
+    pub resilience: Resilience,
 }
 
 impl AppSettings {

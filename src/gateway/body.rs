@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
-use super::upstream::ResponseBody;
+use super::upstream::{Entered, ResponseBody};
 use crate::cluster::Guard;
 
 /// Why a body ended before its time.
@@ -25,6 +25,8 @@ pub enum BodyError {
     Cut,
     #[error("nothing moved for {}s", .0.as_secs())]
     Idle(Duration),
+    #[error("the time for the whole request was over")]
+    Late,
     #[error("the app's connection failed: {0}")]
     Upstream(hyper::Error),
     #[error("the client's connection failed: {0}")]
@@ -36,6 +38,7 @@ impl BodyError {
         match self {
             Self::Cut => "cut",
             Self::Idle(_) => "idle",
+            Self::Late => "total_timeout",
             Self::Upstream(_) => "upstream",
             Self::Client(_) => "client",
         }
@@ -54,6 +57,17 @@ struct Streaming {
     body: ResponseBody,
     guard: Option<Arc<Guard>>,
     idle: Idle,
+    deadline: Option<Pin<Box<Sleep>>>,
+    _entered: Entered,
+}
+
+/// How long an answer may stream.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StreamLimits {
+    /// Without a byte.
+    pub(super) idle: Duration,
+    /// To its end; `None`: as long as it takes.
+    pub(super) deadline: Option<Instant>,
 }
 
 impl Body {
@@ -66,8 +80,17 @@ impl Body {
         Self(Kind::Whole((!bytes.is_empty()).then_some(bytes)))
     }
 
-    pub(super) fn streaming(body: ResponseBody, guard: Option<Arc<Guard>>, idle: Duration) -> Self {
-        Self(Kind::Streaming(Streaming { body, guard, idle: Idle::new(idle) }))
+    /// The place at the app is given up with the body.
+    pub(super) fn streaming(
+        body: ResponseBody,
+        guard: Option<Arc<Guard>>,
+        limits: StreamLimits,
+        entered: Entered,
+    ) -> Self {
+        // An answer that is here as a whole is not late.
+        let deadline = limits.deadline.filter(|_| !body.is_end_stream());
+        let deadline = deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline)));
+        Self(Kind::Streaming(Streaming { body, guard, idle: Idle::new(limits.idle), deadline, _entered: entered }))
     }
 }
 
@@ -107,6 +130,9 @@ impl http_body::Body for Body {
 
 impl Streaming {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready()) {
+            return Poll::Ready(Some(Err(BodyError::Late)));
+        }
         let Poll::Ready(data) = self.body.poll_data(cx) else {
             return poll_silence(self.guard.as_deref(), &mut self.idle, cx).map(|error| Some(Err(error)));
         };

@@ -38,9 +38,12 @@ pub use hygiene::never_arrives;
 pub use identity_headers::{Field, HeaderLine, Piece, Preset};
 pub use plan::Plan;
 pub use refusal::Refusal;
-pub use settings::{AppSettings, Identity, Problem, SecretHeaderSettings, Settings, Timeouts, in_words};
+pub use settings::{AppSettings, Identity, Problem, Resilience, SecretHeaderSettings, Settings, Timeouts, in_words};
 pub use tunnel::{Origin, OriginError, Tunnel, TunnelSettings};
-pub use upstream::{AppConnections, AppTlsError, AppTlsSettings, TransportSettings};
+pub use upstream::{
+    AppConnections, AppLimits, AppTlsError, AppTlsSettings, HealthCheck, Outlier, Resolver, Retry, TransportSettings,
+    Watching,
+};
 pub use visit::{Arrival, Peer};
 
 use crate::authn::Authn;
@@ -78,6 +81,8 @@ pub struct Parts {
 pub struct Gateway {
     settings: Arc<Settings>,
     parts: Parts,
+    /// What all cores know of the apps together.
+    shared: upstream::SharedApps,
 }
 
 impl Gateway {
@@ -86,8 +91,20 @@ impl Gateway {
     /// # Errors
     /// Everything that is wrong with them.
     pub fn new(settings: Settings, parts: Parts) -> Result<Self, Vec<Problem>> {
-        Plan::compile(&settings)?;
-        Ok(Self { settings: Arc::new(settings), parts })
+        let shared = upstream::SharedApps::new(&settings.apps, parts.app_connections.most());
+        Plan::compile_with(&settings, &shared)?;
+        Ok(Self { settings: Arc::new(settings), parts, shared })
+    }
+
+    /// Begins what goes on beside the requests, on this runtime: the names of instances are resolved, and their
+    /// health is checked. Returns when every name was asked for once; before, nobody knows where they are.
+    pub async fn watch(&self, resolver: &Resolver) -> Watching {
+        upstream::watch(&self.settings, &self.shared, resolver, self.parts.app_connections.clone()).await
+    }
+
+    /// The instances of apps that are not asked now, in words for an operator.
+    pub fn notes(&self) -> Vec<String> {
+        self.shared.notes()
     }
 
     /// Whether any route lets a connection become a tunnel.
@@ -110,7 +127,8 @@ impl Gateway {
     + 'static
     + use<> {
         let Parts { authn, authz, in_flight, clock, app_connections, run } = self.parts.clone();
-        let plan = Plan::compile(&self.settings).expect("the same settings were compiled in `Gateway::new`");
+        let plan = Plan::compile_with(&self.settings, &self.shared)
+            .expect("the same settings were compiled in `Gateway::new`");
         let upstream = upstream::Http1::new(plan.instances, app_connections);
         let plan = Arc::new(plan);
         let meters = Arc::new(meters::Meters::new(&self.settings));

@@ -12,7 +12,7 @@ use super::identity_headers::{IdentityHeaders, Rendered};
 use super::refusal::Refusal;
 use super::settings::{Problem, SecretHeaderSettings, Settings, Timeouts};
 use super::tunnel::TunnelSettings;
-use super::upstream::Instances;
+use super::upstream::{Instances, SharedApps};
 use crate::authn::Proven;
 use crate::authz::InForce;
 use crate::directory::PublicId;
@@ -56,9 +56,19 @@ struct Told {
 }
 
 impl Plan {
+    /// A plan that shares nothing with any other.
+    ///
     /// # Errors
     /// Everything that is wrong with the settings.
     pub fn compile(settings: &Settings) -> Result<Self, Vec<Problem>> {
+        Self::compile_with(settings, &SharedApps::new(&settings.apps, usize::MAX))
+    }
+
+    /// A plan for one of several cores.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the settings.
+    pub(super) fn compile_with(settings: &Settings, shared: &SharedApps) -> Result<Self, Vec<Problem>> {
         let problems = settings.problems();
         if !problems.is_empty() {
             return Err(problems);
@@ -69,10 +79,11 @@ impl Plan {
         let apps: Vec<App> = settings
             .apps
             .iter()
-            .map(|app| {
+            .zip(shared.iter())
+            .map(|(app, shared)| {
                 let headers = IdentityHeaders::of(app);
                 App {
-                    instances: Instances::new(&app.upstreams, &app.transport, &mut numbers),
+                    instances: Instances::new(app, shared, &mut numbers),
                     timeouts: app.timeouts,
                     tunnels: app.tunnels.clone(),
                     anonymous: headers.render(None),

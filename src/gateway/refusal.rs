@@ -40,8 +40,10 @@ pub enum Refusal {
     Throttled(Duration),
     /// Nobody could decide.
     Undecided(&'static str),
-    /// As many connections to apps are in use as may be.
-    Full,
+    /// As many requests run at the app, or as many connections to apps are in use, as may be.
+    Full(&'static str),
+    /// The app is known to be away; it is asked again after this.
+    Unavailable(Duration),
     /// The app could not be reached, or what it answered is no answer.
     BadUpstream(&'static str),
     SilentUpstream,
@@ -92,7 +94,7 @@ impl Refusal {
             Self::Denied(_) | Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::NoTunnel => StatusCode::NOT_IMPLEMENTED,
             Self::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Undecided(_) | Self::Full => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Undecided(_) | Self::Full(_) | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::BadUpstream(_) => StatusCode::BAD_GATEWAY,
             Self::SilentUpstream => StatusCode::GATEWAY_TIMEOUT,
             Self::Fault => StatusCode::INTERNAL_SERVER_ERROR,
@@ -119,7 +121,8 @@ impl Refusal {
                 ("Too many failures", "Too many attempts from this address have failed. Try again later.")
             }
             Self::Undecided(_) => ("Not now", "Whether this is allowed cannot be decided at the moment. Try again."),
-            Self::Full => ("Too busy", "The gateway has no room for another request to an application. Try again."),
+            Self::Full(_) => ("Too busy", "There is no room for another request to the application. Try again."),
+            Self::Unavailable(_) => ("Not available", "The application is not available. Try again later."),
             Self::BadUpstream(_) => ("Bad gateway", "The application did not answer as it should."),
             Self::SilentUpstream => ("Gateway timeout", "The application did not answer in time."),
             Self::Fault => ("Internal error", "The gateway failed to handle the request."),
@@ -139,7 +142,8 @@ impl Refusal {
             Self::NoTunnel => "not-implemented",
             Self::Throttled(_) => "too-many-failures",
             Self::Undecided(_) => "not-now",
-            Self::Full => "too-busy",
+            Self::Full(_) => "too-busy",
+            Self::Unavailable(_) => "not-available",
             Self::BadUpstream(_) => "bad-gateway",
             Self::SilentUpstream => "gateway-timeout",
             Self::Fault => "internal-error",
@@ -152,6 +156,7 @@ impl Refusal {
             Self::Malformed(reason)
             | Self::Unauthenticated { reason, .. }
             | Self::Undecided(reason)
+            | Self::Full(reason)
             | Self::BadUpstream(reason) => reason,
             Self::TargetTooLong => "target_too_long",
             Self::HeadTooLarge => "headers_too_large",
@@ -163,7 +168,7 @@ impl Refusal {
             Self::ForeignOrigin => "foreign_origin",
             Self::NoTunnel => "upgrade_not_allowed",
             Self::Throttled(_) => "throttled",
-            Self::Full => "app_connections_full",
+            Self::Unavailable(_) => "app_away",
             Self::SilentUpstream => "response_timeout",
             Self::Fault => "panic",
         }
@@ -182,7 +187,9 @@ impl Refusal {
             Self::Denied(_) | Self::ForeignOrigin => Decision::Denied,
             Self::Throttled(_) => Decision::Throttled,
             Self::Undecided(_) | Self::Fault => Decision::Failed,
-            Self::Full | Self::BadUpstream(_) | Self::SilentUpstream => Decision::UpstreamFailed,
+            Self::Full(_) | Self::Unavailable(_) | Self::BadUpstream(_) | Self::SilentUpstream => {
+                Decision::UpstreamFailed
+            }
         }
     }
 
@@ -202,7 +209,8 @@ impl Refusal {
             | Self::NoTunnel
             | Self::Throttled(_)
             | Self::Undecided(_)
-            | Self::Full
+            | Self::Full(_)
+            | Self::Unavailable(_)
             | Self::BadUpstream(_)
             | Self::SilentUpstream => false,
         }
@@ -210,8 +218,8 @@ impl Refusal {
 
     const fn try_again_after(&self) -> Option<Duration> {
         match self {
-            Self::Throttled(wait) => Some(*wait),
-            Self::Undecided(_) | Self::Full => Some(Duration::from_secs(1)),
+            Self::Throttled(wait) | Self::Unavailable(wait) => Some(*wait),
+            Self::Undecided(_) | Self::Full(_) => Some(Duration::from_secs(1)),
             _ => None,
         }
     }
@@ -327,7 +335,8 @@ mod tests {
             Refusal::NoTunnel,
             Refusal::Throttled(Duration::from_millis(1_001)),
             Refusal::Undecided("x"),
-            Refusal::Full,
+            Refusal::Full("x"),
+            Refusal::Unavailable(Duration::from_secs(1)),
             Refusal::BadUpstream("x"),
             Refusal::SilentUpstream,
             Refusal::Fault,

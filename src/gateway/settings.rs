@@ -8,9 +8,9 @@ use http::{HeaderName, HeaderValue};
 use super::client::HopSettings;
 use super::identity_headers::{HeaderLine, Preset};
 use super::tunnel::TunnelSettings;
-use super::upstream::TransportSettings;
+use super::upstream::{AppLimits, HealthCheck, Outlier, Retry, TransportSettings};
 use crate::directory::AppName;
-use crate::policy::{AppRoutes, RouteTable, TableProblem};
+use crate::policy::{AppRoutes, OwnTimeouts, RouteTable, TableProblem};
 
 /// The gateway's settings.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +36,17 @@ pub struct AppSettings {
     pub identity: Identity,
     pub timeouts: Timeouts,
     pub tunnels: TunnelSettings,
+    pub resilience: Resilience,
+}
+
+/// What is done when the app, or one of its instances, is not well (G8).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Resilience {
+    pub limits: AppLimits,
+    pub outlier: Outlier,
+    pub retry: Retry,
+    /// `None`: nobody asks an instance how it is.
+    pub health_check: Option<HealthCheck>,
 }
 
 /// A header whose value only the gateway and one app know.
@@ -83,11 +94,31 @@ pub struct Timeouts {
     pub response: Duration,
     /// For the next bytes of a body, in either direction.
     pub idle: Duration,
+    /// For everything, from the request to the last byte of its answer; `None`: as long as it takes.
+    pub total: Option<Duration>,
+}
+
+impl Timeouts {
+    /// With what a route has of its own.
+    #[must_use]
+    pub(super) fn with(self, of_the_route: OwnTimeouts) -> Self {
+        Self {
+            connect: self.connect,
+            response: of_the_route.response.unwrap_or(self.response),
+            idle: of_the_route.idle.unwrap_or(self.idle),
+            total: of_the_route.total.or(self.total),
+        }
+    }
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { connect: Duration::from_secs(2), response: Duration::from_mins(1), idle: Duration::from_mins(5) }
+        Self {
+            connect: Duration::from_secs(2),
+            response: Duration::from_mins(1),
+            idle: Duration::from_mins(5),
+            total: None,
+        }
     }
 }
 

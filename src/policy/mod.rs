@@ -19,5 +19,5 @@ pub use path::{PathRefusal, Readings};
 pub use path_reading::PathReading;
 pub use pattern::{PathPrefix, Pattern};
 pub use route_table::{AppRoutes, Miss, Route, RouteSettings, RouteTable, TableProblem};
-pub use rule::{Accept, Rule};
+pub use rule::{Accept, OwnTimeouts, Rule};
 pub use upgrades::{UpgradeError, Upgrades};

@@ -1,5 +1,7 @@
 //! Rules: what a route asks of whoever comes through it.
 
+use std::time::Duration;
+
 use http::{HeaderName, Method};
 
 use super::{PathRefusal, Upgrades};
@@ -56,6 +58,18 @@ pub struct Rule {
     pub refuses_doubled_slash: bool,
     /// The protocols to which a connection may switch.
     pub upgrades: Upgrades,
+    pub timeouts: OwnTimeouts,
+}
+
+/// How long a route waits for its app, where it says another thing than the app.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OwnTimeouts {
+    /// For the head of the response.
+    pub response: Option<Duration>,
+    /// For the next bytes of a body.
+    pub idle: Option<Duration>,
+    /// For everything together.
+    pub total: Option<Duration>,
 }
 
 impl Rule {

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
 use metrics::{counter, gauge};
 use tokio::sync::Mutex;
@@ -19,7 +20,7 @@ use crate::authn::lockout::Lockout;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::config::settings::ServerSettings;
-use crate::gateway::{self, Gateway, TrustedProxies};
+use crate::gateway::{self, Gateway, Resolver, TrustedProxies, Watching};
 use crate::provision::{self, Provision, Request};
 use crate::telemetry::log::LogFilter;
 
@@ -30,11 +31,30 @@ pub type ReadAgain = Arc<dyn Fn() -> Result<Settings, NotTaken> + Send + Sync>;
 pub(super) type Exchange =
     Box<dyn Fn(Gateway, Arc<Entrance>, Limits) -> BoxFuture<'static, Result<(), ThreadGone>> + Send + Sync>;
 
+/// A gateway, and what goes on beside its requests for as long as it is in force.
+#[derive(Debug)]
+pub(super) struct WatchedGateway {
+    gateway: Gateway,
+    _watching: Watching,
+}
+
+impl WatchedGateway {
+    pub(super) async fn begin(gateway: &Gateway) -> Self {
+        Self { gateway: gateway.clone(), _watching: gateway.watch(&Resolver::system()).await }
+    }
+
+    /// What an operator should know of the apps.
+    pub(super) fn notes(&self) -> Vec<String> {
+        self.gateway.notes()
+    }
+}
+
 /// What a reload works with.
 pub(super) struct Reloader {
     pub(super) read_again: ReadAgain,
     /// In force, apart from what cannot change.
     pub(super) in_force: Mutex<Settings>,
+    pub(super) gateway: ArcSwap<WatchedGateway>,
     pub(super) provision: Provision,
     pub(super) authn: Authn,
     pub(super) lockout: Lockout,
@@ -99,6 +119,8 @@ impl Reloader {
         }
         let gateway = Gateway::new(settings.gateway(), (self.parts)());
         let gateway = gateway.map_err(|problems| NotTaken::Invalid(gateway::in_words(&problems)))?;
+        // Before anybody is sent there, so that the names of its apps are known.
+        let watched = WatchedGateway::begin(&gateway).await;
         let apps = settings.apps.iter().map(|app| app.name().clone()).collect();
         provision::app::reload(&self.provision, asked_by, apps).await.map_err(|error| {
             NotTaken::Failed(format!("the store did not take the apps of the configuration: {error}"))
@@ -113,6 +135,7 @@ impl Reloader {
         let limits = self.limits.with_tunnels(gateway.takes_upgrades());
         let exchanged = (self.exchange)(gateway, Arc::new(entrance), limits).await;
         exchanged.map_err(|error| NotTaken::Failed(error.to_string()))?;
+        self.gateway.store(Arc::new(watched));
         Ok(settings)
     }
 }

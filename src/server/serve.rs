@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, oneshot};
 use tokio::task::JoinHandle;
 
@@ -14,7 +15,7 @@ use super::dev_accounts::{self, AccountsError};
 use super::example_app;
 use super::house::{self, House, HouseError};
 use super::listener::{self, ListenError};
-use super::reload::{self, ReadAgain, Reloader};
+use super::reload::{self, ReadAgain, Reloader, WatchedGateway};
 use super::signals::{self, Hangups};
 use super::tls::TlsError;
 use crate::admin::{self, AdminState, SocketError};
@@ -128,12 +129,14 @@ async fn run(
         tracing::warn!("{warning}");
     }
     let limits = Limits { connections: descriptors::for_clients(open_files), ..Limits::default() };
+    let watched = WatchedGateway::begin(&gateway).await;
     let first = limits.with_tunnels(gateway.takes_upgrades());
     let started = DataPlane::start(listeners, &Arc::new(entrance), &first, move |core| gateway.stack(core));
     let (data_plane, changes) = started?;
     let reloader = Arc::new(Reloader {
         read_again,
         in_force: Mutex::new(settings.clone()),
+        gateway: ArcSwap::from_pointee(watched),
         provision: house.provision.clone(),
         authn: house.authn.clone(),
         lockout: house.lockout.clone(),
@@ -238,10 +241,11 @@ async fn serve_admin(
     metrics: Metrics,
     reloader: Arc<Reloader>,
 ) -> Result<(oneshot::Sender<()>, JoinHandle<()>), ServeError> {
-    let lockout = house.lockout.clone();
+    let (lockout, in_force) = (house.lockout.clone(), Arc::clone(&reloader));
     let mut state = AdminState::new(house.provision.clone());
     state.notes = Arc::new(move || {
-        let notes = house::notes(&lockout);
+        let mut notes = house::notes(&lockout);
+        notes.extend(in_force.gateway.load().notes());
         Box::pin(std::future::ready(notes))
     });
     state.metrics = Some(metrics);

@@ -262,3 +262,21 @@ fn upgrades_are_names_of_protocols_and_origins_are_origins() {
     );
     assert!(wrong(&with("tunnel_idle_timeout = \"0s\"", "")).contains("give more than nothing"));
 }
+
+/// C1, G8: what is said of an app in trouble is checked, and what would have no effect is refused.
+#[test]
+fn what_is_said_of_an_app_in_trouble_is_checked() {
+    for (more, place) in [
+        ("outlier = { ejection_time = \"2m\" }", "apps.wiki.outlier.max_ejection_time"),
+        ("max_pending = 5", "apps.wiki.max_pending"),
+        ("health = { interval = \"5s\", timeout = \"1s\" }", "apps.wiki.health"),
+        ("health = { path = \"healthz\" }", "apps.wiki.health.path"),
+        ("health = { path = \"/\", host = \"a b\" }", "apps.wiki.health.host"),
+        ("health = { path = \"/\", interval = \"10ms\" }", "apps.wiki.health.interval"),
+        ("health = { path = \"/\", status = \"2xx\" }", "apps.wiki.health.status"),
+        ("total_timeout = \"0s\"", "apps.wiki.total_timeout"),
+    ] {
+        let problems = wrong_in_an_app(more);
+        assert!(problems.contains(place), "{more}: {problems}");
+    }
+}

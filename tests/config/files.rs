@@ -112,14 +112,21 @@ fn the_example_tells_the_real_defaults() {
             ".apps.wiki.tls.key_file",
             ".apps.wiki.secret_header.name",
             ".apps.wiki.secret_header.file",
+            ".apps.wiki.total_timeout",
+            ".apps.wiki.health.path",
+            ".apps.wiki.health.host",
             ".apps.wiki.routes.path",
-            ".apps.wiki.routes.username_header"
+            ".apps.wiki.routes.username_header",
+            ".apps.wiki.routes.response_timeout",
+            ".apps.wiki.routes.idle_timeout",
+            ".apps.wiki.routes.total_timeout"
         ]
     );
 
     let tls = ["client_ca_file", "[[server.tls", "certificate_file", "key_file"];
-    let no_default =
-        [&tls[..], &["url_file", "ca_file", "url = \"redis", "username_header", "tls = {", "secret_header"]].concat();
+    let times = ["response_timeout", "idle_timeout", "total_timeout", "health"];
+    let others = ["url_file", "ca_file", "url = \"redis", "username_header", "tls = {", "secret_header"];
+    let no_default = [&tls[..], &times, &others].concat();
     let live = uncommented(|key| !no_default.iter().any(|start| key.starts_with(start)));
     let live = live.replace("on_loss = \"count\"", "").replace("timeout = \"100ms\"", "");
     let bare = "[apps.wiki]\nroutes = [{ path = \"/*\" }]";

@@ -5,6 +5,7 @@
 
 mod crowd;
 mod dev;
+mod failing_apps;
 mod failover;
 mod full_disk;
 mod https;

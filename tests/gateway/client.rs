@@ -151,6 +151,14 @@ impl Client {
         self.buffer.is_empty() && !self.fill()
     }
 
+    /// Whether something has come.
+    pub(crate) fn is_readable(&mut self) -> bool {
+        self.stream.set_read_timeout(Some(Duration::from_millis(50))).expect("a timeout can be set");
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        peeked.is_ok()
+    }
+
     /// The same for a connection that has to stay open.
     pub(crate) fn is_open(&mut self) -> bool {
         self.stream.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout can be set");

@@ -28,6 +28,7 @@ const SHORT: Timeouts = Timeouts {
     connect: Duration::from_millis(500),
     response: Duration::from_millis(300),
     idle: Duration::from_millis(500),
+    total: None,
 };
 
 /// G8: an app that is not there is a 502, and the client's connection goes on.

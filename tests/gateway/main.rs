@@ -8,6 +8,7 @@
 //!   answers     what a refused caller is told
 //!   streams     bodies both ways, of any size, and connections used again
 //!   faults      apps that fail in every way
+//!   failing_apps  apps and instances that are not well for a while: who is asked, and how often
 //!   crowds      many clients at once, and some that leave in the middle
 //!   full        as many connections to apps as there may be
 //!   cuts        what runs ends when the access does
@@ -33,6 +34,7 @@ mod app_tls;
 mod client;
 mod crowds;
 mod cuts;
+mod failing_apps;
 mod faults;
 mod full;
 mod http2;

@@ -19,10 +19,12 @@ use locum::directory::pepper::Peppers;
 use locum::directory::tombstone::TombstoneKey;
 use locum::directory::{AppName, Holding, Networks, PublicId, ReasonCode, Restrictions, RoleName, Username};
 use locum::gateway::{
-    AppConnections, AppSettings, Field, Gateway, HeaderLine, HopSettings, Identity, Parts, Piece, Preset,
-    SecretHeaderSettings, Settings, Timeouts, TransportSettings, TunnelSettings,
+    AppConnections, AppSettings, Field, Gateway, HeaderLine, HopSettings, Identity, Parts, Piece, Preset, Resilience,
+    Resolver, SecretHeaderSettings, Settings, Timeouts, TransportSettings, TunnelSettings, Watching,
 };
-use locum::policy::{Accept, AppRoutes, HostName, PathPrefix, PathReading, Pattern, RouteSettings, Rule, Upgrades};
+use locum::policy::{
+    Accept, AppRoutes, HostName, OwnTimeouts, PathPrefix, PathReading, Pattern, RouteSettings, Rule, Upgrades,
+};
 use locum::provision::{self, Provision};
 use locum::server::data_plane::{DataPlane, Limits};
 use locum::server::entrance::Entrance;
@@ -36,8 +38,12 @@ pub(crate) const GATE_SECRET: &str = "0123456789abcdef0123456789abcdef";
 /// How a world is opened.
 pub(crate) struct Plan {
     pub(crate) upstreams: Vec<SocketAddr>,
+    /// `HOST:PORT`, in place of the addresses.
+    pub(crate) names: Option<Vec<String>>,
     pub(crate) timeouts: Timeouts,
     pub(crate) tunnels: TunnelSettings,
+    pub(crate) resilience: Resilience,
+    pub(crate) resolver: Resolver,
     pub(crate) throttle: u32,
     pub(crate) limits: Limits,
     pub(crate) app_connections: AppConnections,
@@ -50,8 +56,11 @@ impl Plan {
     pub(crate) fn of(upstream: SocketAddr) -> Self {
         Self {
             upstreams: vec![upstream],
+            names: None,
             timeouts: Timeouts::default(),
             tunnels: TunnelSettings::default(),
+            resilience: Resilience::default(),
+            resolver: Resolver::system(),
             throttle: 1_000_000,
             limits: Limits::default(),
             app_connections: AppConnections::up_to(4096),
@@ -67,6 +76,7 @@ pub(crate) struct World {
     pub(crate) in_flight: InFlight,
     provision: Provision,
     plane: Option<DataPlane>,
+    _watching: Watching,
     runtime: tokio::runtime::Runtime,
     _folder: tempfile::TempDir,
 }
@@ -125,14 +135,15 @@ fn app(name: &str, hosts: &[&str], plan: &Plan, routes: Vec<RouteSettings>) -> A
             path_reading: PathReading::Exact,
             routes,
         },
-        upstreams: plan.upstreams.iter().map(ToString::to_string).collect(),
         transport: plan.transport.clone(),
+        upstreams: plan.names.clone().unwrap_or_else(|| plan.upstreams.iter().map(ToString::to_string).collect()),
         headers: Preset::Locum,
         set_headers: Vec::new(),
         secret_header: None,
         identity: Identity::Account,
         timeouts: plan.timeouts,
         tunnels: plan.tunnels.clone(),
+        resilience: plan.resilience.clone(),
     }
 }
 
@@ -142,6 +153,7 @@ fn apps(plan: &Plan) -> Vec<AppSettings> {
     const EVERY: Accept = Accept { basic: true, bearer: true, locum_authorization: true };
     let public = Rule { public: true, ..Rule::default() };
     let named = HeaderName::from_static("x-locum-username");
+    let brisk = OwnTimeouts { response: Some(Duration::from_millis(200)), ..OwnTimeouts::default() };
     let main = vec![
         route("/pub/*", public),
         route("/app/*", needs(&["user"])),
@@ -156,6 +168,7 @@ fn apps(plan: &Plan) -> Vec<AppSettings> {
         route("/pub/named/*", Rule { public: true, username_header: Some(named), ..Rule::default() }),
         route("/plain/*", Rule { upgrades: Upgrades::NONE, ..needs(&["user"]) }),
         route("/own-protocol/*", Rule { upgrades: Upgrades::new(vec!["own/2".into()]), ..needs(&["user"]) }),
+        route("/brisk/*", Rule { timeouts: brisk, ..needs(&["user"]) }),
         route("/read/*", Rule { methods: vec![Method::GET], ..needs(&["user"]) }),
     ];
     let mut proxied = app("proxied", &["proxied.test"], plan, vec![route("/*", Rule::default())]);
@@ -247,12 +260,14 @@ impl World {
             run: 0x7e57,
         };
         let gateway = Gateway::new(Settings { hops: plan.hops.clone(), apps }, parts).unwrap();
+        let watching = runtime.block_on(gateway.watch(&plan.resolver));
         let listeners = locum::server::listener::bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();
         let address = listeners[0].local_addr().unwrap();
         let entrance = Arc::new(plan.entrance.clone());
         let started = DataPlane::start(listeners, &entrance, &plan.limits, move |core| gateway.stack(core));
         let (plane, _changes) = started.unwrap();
-        let world = Self { address, in_flight, provision, plane: Some(plane), runtime, _folder: folder };
+        let world =
+            Self { address, in_flight, provision, plane: Some(plane), _watching: watching, runtime, _folder: folder };
         for role in ["user", "admin"] {
             let role = RoleName::parse(role).unwrap();
             world.ask(|provision, request| async move {

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use http::HeaderName;
 
 use super::header_names::{folded, set_headers};
-use super::{Findings, Surroundings, app_secret, app_tls, routes};
+use super::{Findings, Surroundings, app_secret, app_tls, resilience, routes};
 use crate::config::Purpose;
 use crate::config::file::{AppTable, HeaderPreset, Identity, PathReading};
 use crate::config::problems::Problem;
@@ -62,6 +62,8 @@ fn app(
     let allowed_origins = findings.each(&at.key("allowed_origins"), &table.allowed_origins, |findings, at, text| {
         findings.value(&at, text, Origin::parse(text))
     });
+    let total_timeout = findings.optional_duration(&at.key("total_timeout"), table.total_timeout.as_ref());
+    let resilience = resilience::resilience(table, at, findings);
     let routes = routes::routes(&table.routes, name.as_ref(), at, findings);
     Some(AppSettings {
         routing: AppRoutes {
@@ -84,8 +86,14 @@ fn app(
             Identity::Owner => gateway::Identity::Owner,
         },
         access_by_default: table.access_by_default,
-        timeouts: Timeouts { connect: connect_timeout?, response: response_timeout?, idle: idle_timeout? },
         tunnels: TunnelSettings { idle: tunnel_idle_timeout?, allowed_origins: allowed_origins? },
+        timeouts: Timeouts {
+            connect: connect_timeout?,
+            response: response_timeout?,
+            idle: idle_timeout?,
+            total: total_timeout.ok()?,
+        },
+        resilience: resilience?,
     })
 }
 

@@ -7,6 +7,7 @@ mod app_secret;
 mod app_tls;
 mod apps;
 mod header_names;
+mod resilience;
 mod routes;
 mod server;
 mod tables;
@@ -27,6 +28,7 @@ use super::file::File;
 use super::problems::Problem;
 use super::settings::Settings;
 use super::tree::At;
+use urls::Reported;
 
 /// What the values of a configuration are judged by, beside themselves.
 pub(super) struct Surroundings<'a> {
@@ -118,6 +120,11 @@ impl Findings {
             return self.value(at, text, Err("give more than nothing"));
         }
         Some(duration)
+    }
+
+    /// The same where nothing is a choice.
+    fn optional_duration(&mut self, at: &At<'_>, text: Option<&String>) -> Result<Option<Duration>, Reported> {
+        text.map(|text| self.duration(at, text).ok_or(Reported)).transpose()
     }
 
     /// Every item of a list, or `None` when one of them is wrong.

@@ -9,7 +9,7 @@ use crate::config::file::{AcceptedScheme, RouteTable, Slashes};
 use crate::config::problems::Problem;
 use crate::config::tree::At;
 use crate::directory::{AppName, Permission, RoleName};
-use crate::policy::{Accept, Pattern, RouteSettings, Rule, Upgrades};
+use crate::policy::{Accept, OwnTimeouts, Pattern, RouteSettings, Rule, Upgrades};
 
 /// `app` is the table of the app; `name` is absent where it was wrong itself.
 pub(super) fn routes(
@@ -45,6 +45,9 @@ fn route(table: &RouteTable, name: Option<&AppName>, at: &At<'_>, findings: &mut
     let upgrades = findings.each(&at.key("upgrades"), &table.upgrades, |findings, at, text| {
         findings.value(&at, text, Upgrades::name(text))
     });
+    let response = findings.optional_duration(&at.key("response_timeout"), table.response_timeout.as_ref());
+    let idle = findings.optional_duration(&at.key("idle_timeout"), table.idle_timeout.as_ref());
+    let total = findings.optional_duration(&at.key("total_timeout"), table.total_timeout.as_ref());
     let consistent = consistent(table, at, findings);
     let rule = Rule {
         methods: methods?,
@@ -62,6 +65,7 @@ fn route(table: &RouteTable, name: Option<&AppName>, at: &At<'_>, findings: &mut
         forwards_encoded_slash: table.encoded_slash == Slashes::Forward,
         refuses_doubled_slash: table.doubled_slash == Slashes::Refuse,
         upgrades: Upgrades::new(upgrades?),
+        timeouts: OwnTimeouts { response: response.ok()?, idle: idle.ok()?, total: total.ok()? },
     };
     consistent.then_some(RouteSettings { path: path?, rule })
 }

@@ -11,19 +11,20 @@ use http::header::VARY;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Request};
 use http_body::Body as _;
+use tokio::time::Instant;
 use tower::{Service, service_fn};
 
+use super::ask::{Unserved, ask};
 use super::authorize::Permitted;
-use crate::gateway::body::Body;
+use crate::gateway::body::{Body, StreamLimits};
 use crate::gateway::client::Client;
 use crate::gateway::hygiene::{self, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_REQUEST_ID};
-use crate::gateway::plan::{App, Plan};
-use crate::gateway::record::{Decision, Record};
+use crate::gateway::plan::Plan;
+use crate::gateway::record::Decision;
 use crate::gateway::refusal::{Format, Refusal};
 use crate::gateway::tunnel::{Asker, Handshake, Told, Tunnel};
 use crate::gateway::upstream::{Bounds, Exchange, Failure, RequestBody};
 use crate::gateway::visit::{Answered, RequestId, Visit};
-use crate::policy::Permit;
 
 /// The innermost service. Its future is boxed, although nothing else on the path of a known credential
 /// is: unboxed, its 5 KiB would be moved once for every layer that hands it outwards, which costs more than
@@ -43,6 +44,8 @@ async fn send(plan: &Plan, upstream: &impl Exchange, permitted: Permitted) -> An
     let Visit { mut request, peer, client, hangup, id, ask: wish, mut record, .. } = visit;
     let format = Format::preferred(request.headers());
     let app = &plan.apps[destination.route.app_index];
+    let timeouts = app.timeouts.with(destination.route.rule.timeouts);
+    let deadline = timeouts.total.map(|total| Instant::now() + total);
     let guard = who.as_ref().map(|who| Arc::clone(&who.guard));
     if let Some(guard) = &guard {
         hangup.watch(guard);
@@ -60,7 +63,7 @@ async fn send(plan: &Plan, upstream: &impl Exchange, permitted: Permitted) -> An
     let (body, progress) = if body.is_end_stream() {
         (RequestBody::empty(), None)
     } else {
-        let (body, progress) = RequestBody::streaming(body, guard.clone(), app.timeouts.idle);
+        let (body, progress) = RequestBody::streaming(body, guard.clone(), timeouts.idle);
         (body, Some(progress))
     };
     head.extensions.clear();
@@ -74,10 +77,10 @@ async fn send(plan: &Plan, upstream: &impl Exchange, permitted: Permitted) -> An
     let told = who.as_ref().map(|who| (&who.proven, &who.in_force));
     plan.tell(destination.route.app_index, told, id.as_str(), &mut head.headers);
 
-    let bounds = Bounds { timeouts: app.timeouts, guard, progress, may_switch: handshake.is_some() };
+    let bounds = Bounds { timeouts, deadline, guard, progress, may_switch: handshake.is_some() };
     let outgoing = Request::from_parts(head, body);
     match ask(app, upstream, outgoing, &bounds, &mut record, &permit).await {
-        Ok(mut response) => {
+        Ok((mut response, entered)) => {
             let switch = match handshake.map(|handshake| handshake.conclude(&mut response, &peer)).transpose() {
                 Ok(switch) => switch.flatten(),
                 Err(refusal) => return Answered::refused(&refusal, format, &id, record),
@@ -85,7 +88,10 @@ async fn send(plan: &Plan, upstream: &impl Exchange, permitted: Permitted) -> An
             record.decision = Decision::Permitted;
             hygiene::clean_response(response.headers_mut());
             let mut response = match switch.zip(response.body_mut().take_app_side()) {
-                None => response.map(|body| Body::streaming(body, bounds.guard, app.timeouts.idle)),
+                None => {
+                    let limits = StreamLimits { idle: timeouts.idle, deadline };
+                    response.map(|body| Body::streaming(body, bounds.guard, limits, entered))
+                }
                 Some((switch, side)) => {
                     switch.announce(response.headers_mut());
                     let told = Told {
@@ -94,7 +100,7 @@ async fn send(plan: &Plan, upstream: &impl Exchange, permitted: Permitted) -> An
                         who: record.who.clone(),
                         upstream: record.upstream.clone(),
                     };
-                    hangup.hand_over(Tunnel::new(switch, side, bounds.guard, &app.tunnels, told));
+                    hangup.hand_over(Tunnel::new(switch, side, entered, bounds.guard, &app.tunnels, told));
                     response.map(|_| Body::empty())
                 }
             };
@@ -105,47 +111,24 @@ async fn send(plan: &Plan, upstream: &impl Exchange, permitted: Permitted) -> An
             }
             Answered { response, record }
         }
-        Err(failure) => {
+        Err(unserved) => {
             let broken = bounds.progress.as_ref().is_some_and(|progress| progress.is_broken());
-            let refusal = match failure {
-                // The app is not to blame for a request that never came to its end.
-                Failure::Broken(_) if broken => Refusal::Malformed("body"),
-                Failure::Unreachable { why, .. } | Failure::Broken(why) => Refusal::BadUpstream(why),
-                Failure::Full => Refusal::Full,
-                Failure::Silent => Refusal::SilentUpstream,
-                // Withdrawn while it waited: answered as if it had come a moment later.
-                Failure::Cut => Refusal::Unauthenticated { accept: destination.route.rule.accept, reason: "cut" },
+            let refusal = match unserved {
+                Unserved::Busy => Refusal::Full("app_full"),
+                Unserved::Away(wait) => Refusal::Unavailable(wait),
+                Unserved::Failed(failure) => match failure {
+                    // The app is not to blame for a request that never came to its end.
+                    Failure::Broken(_) if broken => Refusal::Malformed("body"),
+                    Failure::Unreachable { why, .. } | Failure::Broken(why) => Refusal::BadUpstream(why),
+                    Failure::Full => Refusal::Full("app_connections_full"),
+                    Failure::Silent => Refusal::SilentUpstream,
+                    // Withdrawn while it waited: answered as if it had come a moment later.
+                    Failure::Cut => Refusal::Unauthenticated { accept: destination.route.rule.accept, reason: "cut" },
+                },
             };
             Answered::refused(&refusal, format, &id, record)
         }
     }
-}
-
-/// Asks one instance after the other until one can be reached; what was sent once is not sent again.
-async fn ask(
-    app: &App,
-    upstream: &impl Exchange,
-    mut request: Request<RequestBody>,
-    bounds: &Bounds,
-    record: &mut Record,
-    _permit: &Permit,
-) -> Result<http::Response<crate::gateway::upstream::ResponseBody>, Failure> {
-    let mut last = Failure::Broken("no_instance");
-    for instance in app.instances.in_order() {
-        if bounds.guard.as_ref().is_some_and(|guard| guard.is_cancelled()) {
-            return Err(Failure::Cut);
-        }
-        record.upstream = Some(Arc::clone(instance.authority()));
-        match upstream.exchange(instance, request, bounds).await {
-            Err(Failure::Unreachable { request: whole, why }) => {
-                instance.pause();
-                last = Failure::Broken(why);
-                request = *whole;
-            }
-            answered => return answered,
-        }
-    }
-    Err(last)
 }
 
 /// What the gateway knows of the client, in place of what anybody said: one address, so that no two apps

@@ -16,6 +16,7 @@
 //! Each proof has private fields and is made in one file only, so a layer left out, or two in the wrong
 //! order, do not compile.
 
+mod ask;
 mod authenticate;
 mod authorize;
 mod contain;

@@ -43,7 +43,7 @@ pub use origin::{Origin, OriginError};
 pub use settings::TunnelSettings;
 pub(super) use story::Told;
 
-use super::upstream::AppSide;
+use super::upstream::{AppSide, Entered};
 use crate::cluster::Guard;
 use frames::Boundaries;
 use relay::{End, Relay};
@@ -56,6 +56,8 @@ const SWITCH: Duration = Duration::from_secs(10);
 pub struct Tunnel {
     client: OnUpgrade,
     app: AppSide,
+    /// Its place among what runs at the app.
+    _entered: Entered,
     guard: Option<Arc<Guard>>,
     /// How long both sides may be silent.
     idle: Duration,
@@ -67,17 +69,19 @@ impl Tunnel {
     pub(super) fn new(
         switch: Switch,
         app: AppSide,
+        entered: Entered,
         guard: Option<Arc<Guard>>,
         settings: &TunnelSettings,
         told: Told,
     ) -> Self {
-        Self { client: switch.client, app, guard, idle: settings.idle, websocket: switch.is_websocket, told }
+        let (client, websocket) = (switch.client, switch.is_websocket);
+        Self { client, app, _entered: entered, guard, idle: settings.idle, websocket, told }
     }
 
     /// Runs until a side ends or fails, both are silent for too long, the access is withdrawn, or
     /// `draining` says that the gateway ends. To be called once the answer that switches was sent.
     pub async fn run(self, draining: impl Future<Output = ()>) {
-        let Self { client, app, guard, idle, websocket, told } = self;
+        let Self { client, app, _entered, guard, idle, websocket, told } = self;
         let story = Story::begin(told);
         let client = match timeout(SWITCH, client).await {
             Ok(Ok(client)) => TokioIo::new(client),

@@ -50,7 +50,7 @@ impl TransportSettings {
 pub(super) async fn connect(instance: &Instance, limit: Duration) -> Result<AppStream, &'static str> {
     let (way, upstream) = (instance.way(), instance.authority());
     let deadline = Instant::now() + limit;
-    let tcp = match timeout_at(deadline, TcpStream::connect(&**upstream)).await {
+    let tcp = match timeout_at(deadline, instance.reach()).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
             tracing::warn!(%error, %upstream, "an app could not be reached");

@@ -224,7 +224,7 @@ async fn begin(
 }
 
 /// The head again, for a request without a body.
-fn copy_of(request: &Request<RequestBody>) -> Request<RequestBody> {
+pub(in crate::gateway) fn copy_of(request: &Request<RequestBody>) -> Request<RequestBody> {
     let mut copy = Request::new(RequestBody::empty());
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();

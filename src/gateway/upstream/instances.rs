@@ -1,70 +1,55 @@
-//! The instances of one app: the less loaded of two is asked, and one that could not be reached is
-//! left alone for a while.
+//! The instances of one app, as one core sees them: the less loaded of two is asked, among those that stand
+//! well with all cores.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::connect::{TransportSettings, Way};
+use super::budget::{Budget, Retry};
+use super::bulkhead::{Entered, NoRoom};
+use super::connect::Way;
+use super::place::Place;
+use super::shared::SharedApp;
+use super::standing::{Access, Verdict, WHOLE};
+use crate::gateway::settings::AppSettings;
 
-/// How long an instance that could not be reached is asked last.
-const PAUSE: Duration = Duration::from_secs(2);
-
-/// One place where an app runs.
+/// One place where an app runs, and what this core has running there.
 #[derive(Debug)]
 pub(crate) struct Instance {
     /// Its place among all instances of all apps, for whoever keeps connections.
     pub(super) number: usize,
-    /// `HOST:PORT`
-    authority: Arc<str>,
+    place: Arc<Place>,
     way: Way,
     running: AtomicUsize,
-    /// Milliseconds since `born` until which it is asked last.
-    paused_until: AtomicU64,
-    born: Instant,
 }
 
 impl Instance {
-    fn new(number: usize, authority: &str, way: Way) -> Self {
-        Self {
-            number,
-            authority: authority.into(),
-            way,
-            running: AtomicUsize::new(0),
-            paused_until: AtomicU64::new(0),
-            born: Instant::now(),
-        }
-    }
-
-    pub(crate) const fn authority(&self) -> &Arc<str> {
-        &self.authority
+    const fn new(number: usize, place: Arc<Place>, way: Way) -> Self {
+        Self { number, place, way, running: AtomicUsize::new(0) }
     }
 
     pub(super) const fn way(&self) -> &Way {
         &self.way
     }
 
-    /// Takes note that it could not be reached.
-    pub(crate) fn pause(&self) {
-        self.paused_until.store(millis(self.born.elapsed() + PAUSE), Ordering::Relaxed);
+    pub(crate) fn authority(&self) -> &Arc<str> {
+        self.place.authority()
     }
 
-    fn is_paused(&self) -> bool {
-        let until = self.paused_until.load(Ordering::Relaxed);
-        until != 0 && millis(self.born.elapsed()) < until
+    /// A connection to one of its addresses. The caller bounds the time.
+    pub(super) async fn reach(&self) -> io::Result<TcpStream> {
+        self.place.connect().await
     }
 
-    /// Counts what runs there until the answer is dropped.
+    /// Counts what runs there until this is dropped.
     pub(super) fn enter(self: &Arc<Self>) -> Running {
         self.running.fetch_add(1, Ordering::Relaxed);
         Running(Arc::clone(self))
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// One exchange that runs at an instance.
@@ -82,83 +67,188 @@ impl Drop for Running {
 pub(crate) struct Instances {
     all: Vec<Arc<Instance>>,
     turn: AtomicUsize,
+    retry: Retry,
+    budget: Mutex<Budget>,
+    shared: Arc<SharedApp>,
 }
+
+/// The instances that one request was sent to.
+#[derive(Debug, Default)]
+pub(crate) struct Tried(Vec<usize>);
 
 impl Instances {
     /// `numbers` hands out the places among all instances of all apps.
-    pub(crate) fn new(
-        authorities: &[String],
-        transport: &TransportSettings,
-        numbers: &mut impl Iterator<Item = usize>,
-    ) -> Self {
-        let all = authorities.iter().zip(transport.ways(authorities)).zip(numbers);
-        let all = all.map(|((authority, way), number)| Arc::new(Instance::new(number, authority, way)));
-        Self { all: all.collect(), turn: AtomicUsize::new(0) }
+    pub(crate) fn new(app: &AppSettings, shared: &Arc<SharedApp>, numbers: &mut impl Iterator<Item = usize>) -> Self {
+        let retry = app.resilience.retry;
+        let all = shared.places.iter().zip(app.transport.ways(&app.upstreams)).zip(numbers);
+        let all = all.map(|((place, way), number)| Arc::new(Instance::new(number, Arc::clone(place), way)));
+        Self {
+            all: all.collect(),
+            turn: AtomicUsize::new(0),
+            retry,
+            budget: Mutex::new(Budget::new(retry.budget_percent)),
+            shared: Arc::clone(shared),
+        }
     }
 
-    /// The instances in the order in which one request should try them: the less loaded of two first
-    /// (two in turn, so that all are compared), then the others, and those that could not be reached last.
-    pub(crate) fn in_order(&self) -> impl Iterator<Item = &Arc<Instance>> {
-        let count = self.all.len();
+    /// In the order of the settings.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Instance>> {
+        self.all.iter()
+    }
+
+    /// Lets one request to the app.
+    ///
+    /// # Errors
+    /// When as many run as may.
+    pub(crate) async fn enter(&self, longest: Duration) -> Result<Entered, NoRoom> {
+        let entered = self.shared.bulkhead.enter(longest).await?;
+        if self.all.len() > 1 {
+            self.budget().request();
+        }
+        Ok(entered)
+    }
+
+    /// Whether another instance may be asked after these.
+    pub(crate) fn may_go_on(&self, tried: &Tried) -> bool {
+        tried.0.len() < self.all.len() && tried.0.len() <= self.retry.attempts as usize
+    }
+
+    /// Whether what may have been sent may be sent to another instance; to be asked once for each.
+    pub(crate) fn may_repeat(&self) -> bool {
+        let may = self.budget().repeat(Instant::now());
+        let outcome = if may { "sent" } else { "over_budget" };
+        metrics::counter!("locum_retries_total", "app" => self.shared.name().to_owned(), "outcome" => outcome)
+            .increment(1);
+        may
+    }
+
+    pub(crate) const fn repeats_on_503(&self) -> bool {
+        self.retry.on_503
+    }
+
+    pub(crate) fn try_again_after(&self) -> Duration {
+        self.shared.try_again_after()
+    }
+
+    /// The instance to ask next, none twice: the less loaded of two (two in turn, so that all are compared).
+    /// `None` when there is none that may be asked.
+    pub(crate) fn next(&self, tried: &mut Tried, repeatable: bool) -> Option<Attempt> {
+        self.next_at(tried, repeatable, Instant::now)
+    }
+
+    fn next_at(&self, tried: &mut Tried, repeatable: bool, now: impl FnOnce() -> Instant) -> Option<Attempt> {
+        if !tried.0.is_empty() && !self.may_go_on(tried) {
+            return None;
+        }
+        let (at, trial) = self.choose(tried, repeatable, now)?;
+        tried.0.push(at);
+        // It weighs from here on, so that one to which nobody can connect is not taken for idle.
+        let running = self.all[at].enter();
+        Some(Attempt { running, shared: Arc::clone(&self.shared), at, trial, told: false })
+    }
+
+    /// Its place, and whether the request is the one that finds out how it is.
+    fn choose(&self, tried: &Tried, repeatable: bool, now: impl FnOnce() -> Instant) -> Option<(usize, bool)> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let start = match count {
-            0 | 1 => 0,
-            _ => {
-                let (a, b) = (turn % count, (turn + 1 + (turn / count) % (count - 1)) % count);
-                let load = |at: usize| (self.all[at].is_paused(), self.all[at].running.load(Ordering::Relaxed));
-                if load(b) < load(a) { b } else { a }
+        let untried = || (0..self.all.len()).filter(|at| !tried.0.contains(at));
+        let Some(mut standings) = self.shared.trouble() else {
+            if tried.0.is_empty() {
+                return less_loaded(self.all.len(), turn, |at| self.load(at)).map(|at| (at, false));
             }
+            let rest: Vec<usize> = untried().collect();
+            return less_loaded(rest.len(), turn, |at| self.load(rest[at])).map(|at| (rest[at], false));
         };
-        let around = move || (0..count).map(move |step| &self.all[(start + step) % count]);
-        around().filter(|instance| !instance.is_paused()).chain(around().filter(|instance| instance.is_paused()))
+        let now = now();
+        let accessible: Vec<(usize, Access)> = untried().map(|at| (at, standings.access(at, now))).collect();
+        let trial = accessible.iter().find(|(_, access)| *access == Access::Trial);
+        // What cannot be sent to another instance afterwards finds nothing out, as long as there are others.
+        let others = accessible.iter().any(|(_, access)| matches!(access, Access::Open(_) | Access::Suspect));
+        if let Some((at, _)) = trial.filter(|_| repeatable || !others) {
+            standings.begin_trial(*at);
+            return Some((*at, true));
+        }
+        drop(standings);
+        let with = |wanted: fn(&Access) -> bool| -> Vec<(usize, Access)> {
+            accessible.iter().filter(|(_, access)| wanted(access)).copied().collect()
+        };
+        // One that is just back has its share; what is over goes to those that have theirs whole.
+        let lot = u32::try_from(turn % WHOLE as usize).unwrap_or(WHOLE);
+        let open = with(|access| matches!(access, Access::Open(_)));
+        let in_share: Vec<(usize, Access)> =
+            open.iter().filter(|(_, access)| matches!(access, Access::Open(share) if lot < *share)).copied().collect();
+        let suspect = with(|access| *access == Access::Suspect);
+        let candidates = [in_share, open, suspect].into_iter().find(|candidates| !candidates.is_empty())?;
+        // The lot of a turn is not to choose the two that are compared.
+        let turn = turn / WHOLE as usize + turn;
+        less_loaded(candidates.len(), turn, |at| self.load(candidates[at].0)).map(|at| (candidates[at].0, false))
+    }
+
+    fn load(&self, at: usize) -> usize {
+        self.all[at].running.load(Ordering::Relaxed)
+    }
+
+    fn budget(&self) -> std::sync::MutexGuard<'_, Budget> {
+        // It is whole after every step, so a panic elsewhere leaves nothing half done.
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The less loaded of two, chosen in turn among so many.
+fn less_loaded(count: usize, turn: usize, load: impl Fn(usize) -> usize) -> Option<usize> {
+    match count {
+        0 => None,
+        1 => Some(0),
+        _ => {
+            let (a, b) = (turn % count, (turn + 1 + (turn / count) % (count - 1)) % count);
+            Some(if load(b) < load(a) { b } else { a })
+        }
+    }
+}
+
+/// One request on its way to one instance. Dropped before it was told how that ended, it tells nothing of it.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    running: Running,
+    shared: Arc<SharedApp>,
+    at: usize,
+    trial: bool,
+    told: bool,
+}
+
+impl Attempt {
+    pub(crate) fn instance(&self) -> &Arc<Instance> {
+        &self.running.0
+    }
+
+    /// An answer came.
+    pub(crate) fn answered(mut self, status: http::StatusCode) {
+        let unwell = matches!(status.as_u16(), 502..=504);
+        self.tell(if unwell { Verdict::Failing } else { Verdict::Well });
+    }
+
+    /// It was asked, and no answer came.
+    pub(crate) fn unanswered(mut self) {
+        self.tell(Verdict::Unanswered);
+    }
+
+    pub(crate) fn unreachable(mut self) {
+        self.tell(Verdict::Unreachable);
+    }
+
+    fn tell(&mut self, verdict: Verdict) {
+        self.told = true;
+        self.shared.record(self.at, verdict, self.trial);
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if self.trial && !self.told {
+            self.shared.abandon_trial(self.at);
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn instances(count: usize) -> Instances {
-        let places: Vec<_> = (0..count).map(|n| format!("a:{n}")).collect();
-        Instances::new(&places, &TransportSettings::default(), &mut (0..))
-    }
-
-    fn first(instances: &Instances) -> Arc<Instance> {
-        Arc::clone(instances.in_order().next().unwrap())
-    }
-
-    /// G8
-    #[tokio::test]
-    async fn all_instances_take_their_turn_and_each_is_tried_once() {
-        for count in 1..5 {
-            let instances = instances(count);
-            let mut asked: Vec<_> = (0..count * 4).map(|_| first(&instances).number).collect();
-            asked.sort_unstable();
-            asked.dedup();
-            assert_eq!(asked.len(), count);
-            assert_eq!(instances.in_order().count(), count);
-        }
-    }
-
-    /// G8
-    #[tokio::test]
-    async fn the_less_loaded_of_two_is_asked() {
-        let instances = instances(2);
-        let busy = instances.all[0].enter();
-        assert!((0..4).all(|_| first(&instances).number == 1));
-        drop(busy);
-        assert!((0..4).any(|_| first(&instances).number == 0));
-    }
-
-    /// G8
-    #[tokio::test]
-    async fn what_could_not_be_reached_is_asked_last_for_a_while() {
-        let instances = instances(3);
-        instances.all[1].pause();
-        for _ in 0..6 {
-            assert_eq!(instances.in_order().last().unwrap().number, 1);
-        }
-        instances.all[1].paused_until.store(0, Ordering::Relaxed);
-        assert!((0..6).any(|_| first(&instances).number == 1));
-    }
-}
+#[path = "instances/tests.rs"]
+mod tests;

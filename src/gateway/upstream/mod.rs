@@ -4,7 +4,15 @@
 //!   app_side       a connection that no longer speaks HTTP
 //!   connect        a new connection, with TLS where it is spoken
 //!   tls            who is believed to be an app, and what it is shown
-//!   instances      the instances of one app, and which of them is asked next
+//!   shared         what all cores know of one app together
+//!   standing       how its instances stand: asked, left alone, tried, back
+//!   bulkhead       how many requests run at one app, and wait for it
+//!   instances      its instances as one core sees them, and which of them is asked next
+//!   budget         how many requests may be sent to another instance
+//!   place          the addresses of one instance, and the way to connect
+//!   watch          what goes on beside the requests
+//!   names          the addresses that names stand for
+//!   probe          active checks of instances
 //!   http1          one exchange over HTTP/1.1, by hyper
 //!   pool           how many connections there may be; those that are kept open and taken again
 //!   request_body   what streams to an app: counted, cut, and known to be whole or not
@@ -17,27 +25,45 @@
 //! closed, because one caller's answer must never reach another (invariant 10).
 
 mod app_side;
+mod budget;
+mod bulkhead;
 mod connect;
 mod http1;
 mod instances;
+mod names;
+mod place;
 mod pool;
+mod probe;
 mod request_body;
 mod response_body;
+mod shared;
+mod standing;
 mod steps;
 mod tls;
+mod watch;
 
 use std::sync::Arc;
 
 use http::{Request, Response};
+use tokio::time::Instant;
 
 pub(super) use app_side::AppSide;
+pub use budget::Retry;
+pub use bulkhead::AppLimits;
+pub(super) use bulkhead::Entered;
 pub use connect::TransportSettings;
-pub(super) use http1::Http1;
-pub(super) use instances::{Instance, Instances};
+pub(super) use http1::{Http1, copy_of};
+pub(super) use instances::{Attempt, Instance, Instances, Tried};
+pub use names::Resolver;
 pub use pool::AppConnections;
+pub use probe::HealthCheck;
 pub(super) use request_body::{Progress, RequestBody};
 pub(super) use response_body::ResponseBody;
+pub(super) use shared::SharedApps;
+pub use standing::Outlier;
 pub use tls::{AppTlsError, AppTlsSettings};
+pub use watch::Watching;
+pub(super) use watch::watch;
 
 use super::settings::Timeouts;
 use crate::cluster::Guard;
@@ -46,6 +72,8 @@ use crate::cluster::Guard;
 #[derive(Debug, Clone)]
 pub(super) struct Bounds {
     pub(super) timeouts: Timeouts,
+    /// When the whole request has to be over; `None`: whenever it is.
+    pub(super) deadline: Option<Instant>,
     /// Ends the exchange when the access is withdrawn.
     pub(super) guard: Option<Arc<Guard>>,
     /// How far the request's body has come; `None` when there is none.

@@ -24,13 +24,18 @@ pub struct AppConnections {
     /// Told when somebody waits for a place.
     wanted: Arc<Notify>,
     stale: Duration,
+    most: usize,
 }
 
 impl AppConnections {
     /// So many at once, in use or kept.
     pub fn up_to(most: usize) -> Self {
-        let free = Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS));
-        Self { free: Arc::new(free), wanted: Arc::default(), stale: STALE }
+        let most = most.clamp(1, Semaphore::MAX_PERMITS);
+        Self { free: Arc::new(Semaphore::new(most)), wanted: Arc::default(), stale: STALE, most }
+    }
+
+    pub(in crate::gateway) const fn most(&self) -> usize {
+        self.most
     }
 
     /// How long a silent one is kept.

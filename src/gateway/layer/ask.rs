@@ -1,0 +1,118 @@
+//! Asks an app: which of its instances, how often, and what becomes of its standing.
+//!
+//! What was never sent goes to another instance whatever it is. What may have been sent is repeated only if
+//! nothing can happen twice by it (RFC 9110 §9.2.2) and it has no body, only at another instance, and only
+//! within a budget, so that an app in trouble is not asked more and more often. An app that did not answer in
+//! time is not asked again: the caller has waited long enough, and more of the same would not help the app.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, Request, Response, StatusCode};
+use tokio::time::{Instant, timeout_at};
+
+use crate::gateway::plan::App;
+use crate::gateway::record::Record;
+use crate::gateway::upstream::{
+    Attempt, Bounds, Entered, Exchange, Failure, RequestBody, ResponseBody, Tried, copy_of,
+};
+use crate::policy::Permit;
+
+/// Why there is no answer of the app.
+#[derive(Debug)]
+pub(super) enum Unserved {
+    Failed(Failure),
+    /// As many requests run at the app as may.
+    Busy,
+    /// None of its instances is to be asked now.
+    Away(Duration),
+}
+
+/// An answer, and its place at the app, to be held until the last byte.
+pub(super) type Served = (Response<ResponseBody>, Entered);
+
+/// Asks one instance, and others where that is right.
+pub(super) async fn ask(
+    app: &App,
+    upstream: &impl Exchange,
+    mut request: Request<RequestBody>,
+    bounds: &Bounds,
+    record: &mut Record,
+    _permit: &Permit,
+) -> Result<Served, Unserved> {
+    let entering = app.instances.enter(bounds.timeouts.connect);
+    let entered = in_time(bounds.deadline, entering).await.and_then(Result::ok).ok_or(Unserved::Busy)?;
+    let repeatable = request.body().is_empty() && is_idempotent(request.method());
+    let mut tried = Tried::default();
+    let mut last: Option<Failure> = None;
+    loop {
+        if bounds.guard.as_ref().is_some_and(|guard| guard.is_cancelled()) {
+            return Err(Unserved::Failed(Failure::Cut));
+        }
+        let next = app.instances.next(&mut tried, repeatable);
+        let attempt = match (next, last) {
+            (Some(attempt), _) => attempt,
+            (None, Some(failure)) => return Err(Unserved::Failed(failure)),
+            (None, None) => return Err(Unserved::Away(app.instances.try_again_after())),
+        };
+        let mut spare = (repeatable && app.instances.may_go_on(&tried)).then(|| copy_of(&request));
+        record.upstream = Some(Arc::clone(attempt.instance().authority()));
+        let exchange = upstream.exchange(attempt.instance(), request, bounds);
+        let answered = in_time(bounds.deadline, exchange).await.unwrap_or(Err(Failure::Silent));
+        request = match answered {
+            Ok(response) => {
+                let again = response.status() == StatusCode::SERVICE_UNAVAILABLE && app.instances.repeats_on_503();
+                attempt.answered(response.status());
+                match spare.take() {
+                    // Dropping the answer closes its connection; it is a 503 of which nobody knows the length.
+                    Some(spare) if again && app.instances.may_repeat() => {
+                        last = Some(Failure::Broken("503"));
+                        spare
+                    }
+                    _ => return Ok((response, entered)),
+                }
+            }
+            Err(Failure::Unreachable { request: whole, why }) => {
+                attempt.unreachable();
+                last = Some(Failure::Broken(why));
+                *whole
+            }
+            Err(failure) => {
+                judge(attempt, &failure, bounds);
+                let again = matches!(failure, Failure::Broken(_));
+                match spare.take() {
+                    Some(spare) if again && app.instances.may_repeat() => {
+                        last = Some(failure);
+                        spare
+                    }
+                    _ => return Err(Unserved::Failed(failure)),
+                }
+            }
+        };
+    }
+}
+
+/// What a failure tells of the instance. One whose request never came to its end tells nothing: the client may be
+/// the one who stands still or breaks off, and must not be able to shut an app for others.
+fn judge(attempt: Attempt, failure: &Failure, bounds: &Bounds) {
+    let was_whole = bounds.progress.as_ref().is_none_or(|progress| progress.is_whole());
+    match failure {
+        Failure::Broken(_) | Failure::Silent if was_whole => attempt.unanswered(),
+        Failure::Unreachable { .. } => attempt.unreachable(),
+        Failure::Broken(_) | Failure::Silent | Failure::Full | Failure::Cut => drop(attempt),
+    }
+}
+
+/// `None` when the deadline of the whole request came first.
+async fn in_time<T>(deadline: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
+    match deadline {
+        None => Some(work.await),
+        Some(deadline) => timeout_at(deadline, work).await.ok(),
+    }
+}
+
+/// RFC 9110 §9.2.2.
+fn is_idempotent(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE)
+}

@@ -1,0 +1,152 @@
+//! What all cores know of one app together: how its instances stand, and how many requests run.
+//!
+//! While all is well a core reads one flag here and counts itself in and out; only when something is wrong is
+//! there a lock, for as long as it takes to look at a handful of numbers.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::bulkhead::{Bulkhead, Counts};
+use super::place::Place;
+use super::standing::{Change, Standings, Verdict};
+use crate::gateway::settings::AppSettings;
+
+/// What all cores know of all apps, in the order of the settings.
+#[derive(Debug, Clone)]
+pub(crate) struct SharedApps(Arc<[Arc<SharedApp>]>);
+
+impl SharedApps {
+    /// `connections`: how many there may be to all apps.
+    pub(crate) fn new(apps: &[AppSettings], connections: usize) -> Self {
+        let counts = Counts::of(apps.len());
+        let shared = |(at, app): (usize, &AppSettings)| {
+            let bulkhead = Bulkhead::new(counts.clone(), at, app.resilience.limits, connections);
+            Arc::new(SharedApp::new(app, bulkhead))
+        };
+        Self(apps.iter().enumerate().map(shared).collect())
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<SharedApp>> {
+        self.0.iter()
+    }
+
+    /// The instances that are left alone now, in words for an operator.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        self.iter().flat_map(|app| app.notes()).collect()
+    }
+}
+
+/// One app.
+#[derive(Debug)]
+pub(crate) struct SharedApp {
+    name: String,
+    /// Its instances, in the order of the settings.
+    pub(super) places: Vec<Arc<Place>>,
+    pub(super) bulkhead: Arc<Bulkhead>,
+    /// Whether somebody has to look at how the instances stand.
+    trouble: AtomicBool,
+    standings: Mutex<Standings>,
+}
+
+impl SharedApp {
+    fn new(app: &AppSettings, bulkhead: Bulkhead) -> Self {
+        let name = app.name().to_string();
+        let places: Vec<_> = app.upstreams.iter().map(|authority| Arc::new(Place::new(authority))).collect();
+        Self {
+            name,
+            bulkhead: Arc::new(bulkhead),
+            trouble: AtomicBool::new(false),
+            standings: Mutex::new(Standings::new(places.len(), app.resilience.outlier)),
+            places,
+        }
+    }
+
+    /// Says of every instance in the metrics how it stands.
+    pub(super) fn show(&self) {
+        let standings = self.standings();
+        for (at, place) in self.places.iter().enumerate() {
+            gauge(&self.name, place).set(if standings.is_out(at) { 0.0 } else { 1.0 });
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How the instances stand, when they do not all stand alike.
+    pub(super) fn trouble(&self) -> Option<MutexGuard<'_, Standings>> {
+        self.trouble.load(Ordering::Acquire).then(|| self.standings())
+    }
+
+    /// Takes note of how an exchange ended.
+    pub(super) fn record(&self, at: usize, verdict: Verdict, trial: bool) {
+        if verdict == Verdict::Well && !self.trouble.load(Ordering::Acquire) {
+            return;
+        }
+        self.change(at, |standings, now| standings.record(at, verdict, trial, now));
+    }
+
+    pub(super) fn abandon_trial(&self, at: usize) {
+        self.change(at, |standings, now| {
+            standings.abandon_trial(at, now);
+            None
+        });
+    }
+
+    /// Takes note of what an active check says.
+    pub(super) fn check(&self, at: usize, well: bool) {
+        self.change(at, |standings, now| standings.check(at, well, now));
+    }
+
+    /// How long whoever finds no instance should wait.
+    pub(crate) fn try_again_after(&self) -> Duration {
+        self.standings().soonest(Instant::now())
+    }
+
+    fn change(&self, at: usize, change: impl FnOnce(&mut Standings, Instant) -> Option<Change>) {
+        let now = Instant::now();
+        let mut standings = self.standings();
+        let changed = change(&mut standings, now);
+        self.trouble.store(!standings.is_clear(now), Ordering::Release);
+        let is_out = standings.is_out(at);
+        drop(standings);
+        if let Some(changed) = changed {
+            self.tell(at, changed, is_out);
+        }
+    }
+
+    fn tell(&self, at: usize, change: Change, is_out: bool) {
+        let place = &self.places[at];
+        gauge(&self.name, place).set(if is_out { 0.0 } else { 1.0 });
+        let (app, upstream) = (self.name.as_str(), place.authority());
+        match change {
+            Change::Out { why, time } => {
+                let labels = [("app", self.name.clone()), ("upstream", upstream.to_string()), ("why", why.to_owned())];
+                metrics::counter!("locum_upstream_ejections_total", &labels).increment(1);
+                let time_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+                tracing::warn!(app, %upstream, why, time_ms, "an instance of an app is left alone");
+            }
+            Change::Back if !is_out => tracing::info!(app, %upstream, "an instance of an app is asked again"),
+            Change::Back => {}
+        }
+    }
+
+    pub(super) fn notes(&self) -> Vec<String> {
+        let Some(standings) = self.trouble() else { return Vec::new() };
+        let out = self.places.iter().enumerate().filter(|(at, _)| standings.is_out(*at));
+        out.map(|(_, place)| format!("app `{}`: {} is left alone", self.name, place.authority())).collect()
+    }
+
+    fn standings(&self) -> MutexGuard<'_, Standings> {
+        // They are whole after every single step, so a panic elsewhere leaves nothing half done.
+        self.standings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// 1 while an instance is asked, 0 while it is left alone.
+fn gauge(app: &str, place: &Place) -> metrics::Gauge {
+    metrics::gauge!("locum_upstream_up", "app" => app.to_owned(), "upstream" => place.authority().to_string())
+}
