@@ -264,6 +264,9 @@ pub(crate) struct AppTable {
     /// Where the app itself runs: `http://HOST:PORT` or `https://HOST:PORT`, one or several that are equal. With `https`
     /// the app has to show a certificate for HOST, which nothing can turn off (see `tls` of the app).
     pub(crate) upstreams: Vec<String>,
+    /// The app speaks HTTP/2, as gRPC needs it. With `http` upstreams it has to understand it from the first byte on
+    /// (`h2c`, "prior knowledge"); with `https` ones it is asked, and HTTP/1.1 is spoken where it knows nothing newer.
+    pub(crate) http2: bool,
     /// In which headers the app learns who is asking.
     pub(crate) headers: HeaderPreset,
     /// Whom the app sees when a proxy user asks.
@@ -551,6 +554,7 @@ impl Default for AppTable {
             path_prefix: "/".to_owned(),
             path_reading: PathReading::Exact,
             upstreams: vec!["http://127.0.0.1:3000".to_owned()],
+            http2: false,
             headers: HeaderPreset::Locum,
             identity: Identity::Account,
             access_by_default: false,

@@ -18,6 +18,8 @@ pub enum UpstreamError {
     Path,
     #[error("leave out user and password: an app is told who asks by headers")]
     UserInfo,
+    #[error("give `http://HOST:PORT`, and `http2 = true` for the app")]
+    Http2,
     #[error("give `http://HOST:PORT` or `https://HOST:PORT`, such as `http://127.0.0.1:3000`")]
     Shape,
 }
@@ -32,6 +34,7 @@ impl Upstream {
         let tls = match uri.scheme_str() {
             Some("http") => false,
             Some("https") => true,
+            Some("h2c") => return Err(UpstreamError::Http2),
             _ => return Err(UpstreamError::Shape),
         };
         let authority = uri.authority().ok_or(UpstreamError::Shape)?;
@@ -95,7 +98,7 @@ mod tests {
     fn anything_else_is_refused_with_what_would_be_right() {
         for (text, error) in [
             ("https://127.0.0.1:3000/base", UpstreamError::Path),
-            ("h2c://127.0.0.1:3000", UpstreamError::Shape),
+            ("h2c://127.0.0.1:3000", UpstreamError::Http2),
             ("http://127.0.0.1:3000/base", UpstreamError::Path),
             ("http://127.0.0.1:3000/?q", UpstreamError::Path),
             ("http://127.0.0.1:3000#f", UpstreamError::Path),

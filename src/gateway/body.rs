@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
+use super::trailers::{TooLarge, Trailers};
 use super::upstream::{Entered, ResponseBody};
 use crate::cluster::Guard;
 
@@ -28,9 +29,11 @@ pub enum BodyError {
     #[error("the time for the whole request was over")]
     Late,
     #[error("the app's connection failed: {0}")]
-    Upstream(hyper::Error),
+    Upstream(Box<dyn std::error::Error + Send + Sync>),
     #[error("the client's connection failed: {0}")]
     Client(hyper::Error),
+    #[error("the trailers are too large")]
+    Trailers,
 }
 
 impl BodyError {
@@ -41,6 +44,7 @@ impl BodyError {
             Self::Late => "total_timeout",
             Self::Upstream(_) => "upstream",
             Self::Client(_) => "client",
+            Self::Trailers => "trailers",
         }
     }
 }
@@ -58,6 +62,7 @@ struct Streaming {
     guard: Option<Arc<Guard>>,
     idle: Idle,
     deadline: Option<Pin<Box<Sleep>>>,
+    trailers: Trailers,
     _entered: Entered,
 }
 
@@ -85,12 +90,14 @@ impl Body {
         body: ResponseBody,
         guard: Option<Arc<Guard>>,
         limits: StreamLimits,
+        trailers: Trailers,
         entered: Entered,
     ) -> Self {
         // An answer that is here as a whole is not late.
         let deadline = limits.deadline.filter(|_| !body.is_end_stream());
         let deadline = deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline)));
-        Self(Kind::Streaming(Streaming { body, guard, idle: Idle::new(limits.idle), deadline, _entered: entered }))
+        let idle = Idle::new(limits.idle);
+        Self(Kind::Streaming(Streaming { body, guard, idle, deadline, trailers, _entered: entered }))
     }
 }
 
@@ -133,16 +140,27 @@ impl Streaming {
         if self.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready()) {
             return Poll::Ready(Some(Err(BodyError::Late)));
         }
-        let Poll::Ready(data) = self.body.poll_data(cx) else {
-            return poll_silence(self.guard.as_deref(), &mut self.idle, cx).map(|error| Some(Err(error)));
-        };
-        self.idle.reset();
-        // What had come to its end before the cut was noticed is whole, and is left whole.
-        let is_last = self.body.is_end_stream();
-        if !is_last && self.guard.as_ref().is_some_and(|guard| guard.is_cancelled()) {
-            return Poll::Ready(Some(Err(BodyError::Cut)));
+        loop {
+            let Poll::Ready(part) = self.body.poll_part(cx) else {
+                return poll_silence(self.guard.as_deref(), &mut self.idle, cx).map(|error| Some(Err(error)));
+            };
+            self.idle.reset();
+            // What had come to its end before the cut was noticed is whole, and is left whole.
+            let is_last = self.body.is_end_stream();
+            if !is_last && self.guard.as_ref().is_some_and(|guard| guard.is_cancelled()) {
+                return Poll::Ready(Some(Err(BodyError::Cut)));
+            }
+            match part.map(|part| part.map(Frame::into_trailers)) {
+                None => return Poll::Ready(None),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                Some(Ok(Err(data))) => return Poll::Ready(Some(Ok(data))),
+                Some(Ok(Ok(trailers))) => match self.trailers.pass(trailers) {
+                    Ok(None) => {}
+                    Ok(Some(trailers)) => return Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
+                    Err(TooLarge) => return Poll::Ready(Some(Err(BodyError::Trailers))),
+                },
+            }
         }
-        Poll::Ready(data.map(|data| data.map(Frame::data).map_err(BodyError::Upstream)))
     }
 }
 

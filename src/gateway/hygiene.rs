@@ -12,15 +12,15 @@ use std::collections::HashSet;
 use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderMap, HeaderValue, Version};
+use http::{HeaderMap, HeaderValue, Version, header};
 
 use super::identity_headers::Preset;
 use super::refusal::Refusal;
 use crate::authn::LOCUM_AUTHORIZATION;
 use crate::authn::scheme::Scheme;
 
-/// Names of a single hop (RFC 9110 §7.6.1); what they say ends here. `TE` goes too, because trailers are
-/// not forwarded.
+/// Names of a single hop (RFC 9110 §7.6.1); what they say ends here. `TE` and `Trailer` are said anew where trailers
+/// are passed on.
 const HOP_BY_HOP: [HeaderName; 10] = [
     CONNECTION,
     TRANSFER_ENCODING,
@@ -91,6 +91,33 @@ const OWN_FAMILY: &str = "x-locum-";
 /// Names that mean something to every application; only their look-alikes are refused.
 const LOOK_ALIKES: [&str; 5] =
     ["transfer-encoding", "content-length", "proxy-authorization", "http2-settings", "locum-authorization"];
+
+/// What means something in a head and nothing behind a body (RFC 9110 §6.5.1), beside what is not the sender's to say.
+const NOT_IN_TRAILERS: [HeaderName; 23] = [
+    AUTHORIZATION,
+    HOST,
+    CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::CONTENT_ENCODING,
+    header::CONTENT_RANGE,
+    header::COOKIE,
+    header::SET_COOKIE,
+    header::WWW_AUTHENTICATE,
+    header::PROXY_AUTHENTICATE,
+    header::CACHE_CONTROL,
+    header::EXPIRES,
+    header::VARY,
+    header::LOCATION,
+    header::RETRY_AFTER,
+    header::RANGE,
+    header::IF_MATCH,
+    header::IF_NONE_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_UNMODIFIED_SINCE,
+    header::IF_RANGE,
+    header::MAX_FORWARDS,
+    header::ORIGIN,
+];
 
 /// The most names that `Connection` may nominate.
 const MOST_NOMINATED: usize = 32;
@@ -166,6 +193,24 @@ impl Hygiene {
         for name in &self.usernames {
             headers.remove(name);
         }
+    }
+
+    /// Takes from trailers whatever could be taken for a word of a head (TR-001).
+    pub(super) fn clean_trailers(&self, trailers: &mut HeaderMap) {
+        let dropped: Vec<HeaderName> = trailers.keys().filter(|name| !self.is_trailer(name)).cloned().collect();
+        for name in dropped {
+            trailers.remove(name);
+        }
+    }
+
+    /// Whether something of this name is passed on behind a body.
+    pub(super) fn passes_in_trailers(&self, name: &str) -> bool {
+        HeaderName::from_bytes(name.as_bytes()).is_ok_and(|name| self.is_trailer(&name))
+    }
+
+    fn is_trailer(&self, name: &HeaderName) -> bool {
+        let passes = matches!(self.treat(name), Treatment::Pass);
+        passes && !self.usernames.contains(name) && !NOT_IN_TRAILERS.contains(name) && *name != LOCUM_AUTHORIZATION
     }
 
     fn treat(&self, name: &HeaderName) -> Treatment {

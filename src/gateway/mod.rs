@@ -20,6 +20,7 @@ mod plan;
 mod record;
 mod refusal;
 mod settings;
+mod trailers;
 mod tunnel;
 mod upstream;
 mod visit;
@@ -129,7 +130,7 @@ impl Gateway {
         let Parts { authn, authz, in_flight, clock, app_connections, run } = self.parts.clone();
         let plan = Plan::compile_with(&self.settings, &self.shared)
             .expect("the same settings were compiled in `Gateway::new`");
-        let upstream = upstream::Http1::new(plan.instances, app_connections);
+        let upstream = upstream::Upstreams::new(plan.instances, app_connections);
         let plan = Arc::new(plan);
         let meters = Arc::new(meters::Meters::new(&self.settings));
         let ids = Arc::new(visit::RequestIds::new(run, core));

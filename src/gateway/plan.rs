@@ -11,6 +11,7 @@ use super::hygiene::Hygiene;
 use super::identity_headers::{IdentityHeaders, Rendered};
 use super::refusal::Refusal;
 use super::settings::{Problem, SecretHeaderSettings, Settings, Timeouts};
+use super::trailers::Trailers;
 use super::tunnel::TunnelSettings;
 use super::upstream::{Instances, SharedApps};
 use crate::authn::Proven;
@@ -25,7 +26,7 @@ const RENDERED: usize = 10_000;
 /// measured, without a connection.
 #[derive(Debug)]
 pub struct Plan {
-    hygiene: Hygiene,
+    hygiene: Arc<Hygiene>,
     pub(super) table: RouteTable,
     /// By the route's `app_index`.
     pub(super) apps: Vec<App>,
@@ -39,6 +40,8 @@ pub(super) struct App {
     pub(super) instances: Instances,
     pub(super) timeouts: Timeouts,
     pub(super) tunnels: TunnelSettings,
+    /// Whether it has a place for trailers of requests.
+    pub(super) takes_trailers: bool,
     headers: IdentityHeaders,
     secret: Option<SecretHeaderSettings>,
     rendered: Mutex<quick_cache::unsync::Cache<PublicId, Told>>,
@@ -86,6 +89,7 @@ impl Plan {
                     instances: Instances::new(app, shared, &mut numbers),
                     timeouts: app.timeouts,
                     tunnels: app.tunnels.clone(),
+                    takes_trailers: app.transport.http2,
                     anonymous: headers.render(None),
                     rendered: Mutex::new(quick_cache::unsync::Cache::new(RENDERED)),
                     headers,
@@ -97,7 +101,8 @@ impl Plan {
         let secrets = settings.apps.iter().filter_map(|app| Some(app.secret_header.as_ref()?.name().clone()));
         let identity = identity.chain(secrets);
         let routes = settings.apps.iter().flat_map(|app| &app.routing.routes);
-        let hygiene = Hygiene::new(identity, routes.filter_map(|route| route.rule.username_header.clone()));
+        let usernames = routes.filter_map(|route| route.rule.username_header.clone());
+        let hygiene = Arc::new(Hygiene::new(identity, usernames));
         Ok(Self { hygiene, table, apps, instances: settings.apps.iter().map(|app| app.upstreams.len()).sum() })
     }
 
@@ -107,6 +112,11 @@ impl Plan {
     /// When the head is ambiguous or too large.
     pub fn clean(&self, version: Version, headers: &mut HeaderMap) -> Result<(), Refusal> {
         self.hygiene.clean(version, headers)
+    }
+
+    /// What becomes of trailers that are passed on, or not.
+    pub(super) fn trailers(&self, passed: bool) -> Trailers {
+        if passed { Trailers::Passed(Arc::clone(&self.hygiene)) } else { Trailers::Dropped }
     }
 
     /// Takes out of a head the headers that are read by Locum and by nobody else (G7), once they were read.

@@ -58,12 +58,17 @@ pub(super) enum Format {
     #[default]
     Problem,
     Page,
+    /// A status of gRPC, in the head of an answer without a body.
+    Grpc,
 }
 
 impl Format {
     /// A page only for who asks for HTML by name and does not like JSON as much; programs that take
     /// anything get a problem document.
     pub(super) fn preferred(headers: &HeaderMap) -> Self {
+        if headers.get(CONTENT_TYPE).is_some_and(is_grpc) {
+            return Self::Grpc;
+        }
         let mut liking = (0.0_f32, 0.0_f32);
         for value in headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()) {
             for range in value.split(',') {
@@ -79,6 +84,14 @@ impl Format {
         }
         if liking.0 > liking.1 { Self::Page } else { Self::Problem }
     }
+}
+
+/// `application/grpc`, whatever the messages are written in; what browsers speak (`application/grpc-web`) has no
+/// trailers and is answered as HTTP.
+fn is_grpc(content_type: &HeaderValue) -> bool {
+    const GRPC: &[u8] = b"application/grpc";
+    let (name, rest) = content_type.as_bytes().split_at(GRPC.len().min(content_type.len()));
+    name.eq_ignore_ascii_case(GRPC) && rest.first().is_none_or(|next| b"+; ".contains(next))
 }
 
 impl Refusal {
@@ -98,6 +111,32 @@ impl Refusal {
             Self::BadUpstream(_) => StatusCode::BAD_GATEWAY,
             Self::SilentUpstream => StatusCode::GATEWAY_TIMEOUT,
             Self::Fault => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The same in gRPC: as its libraries read a status of HTTP, which they would do if they got one
+    /// (grpc, `doc/http-grpc-status-mapping.md`), but for what no server of gRPC would answer otherwise.
+    const fn grpc_status(&self) -> &'static str {
+        match self {
+            // INTERNAL
+            Self::Malformed(_) | Self::Fault => "13",
+            // UNKNOWN
+            Self::TargetTooLong | Self::UnknownExpectation | Self::Connect => "2",
+            // RESOURCE_EXHAUSTED, as gRPC itself has it for metadata that is too large
+            Self::HeadTooLarge => "8",
+            // UNIMPLEMENTED
+            Self::NoRoute | Self::Method { .. } | Self::NoTunnel => "12",
+            // UNAUTHENTICATED
+            Self::Unauthenticated { .. } => "16",
+            // PERMISSION_DENIED
+            Self::Denied(_) | Self::ForeignOrigin => "7",
+            // UNAVAILABLE
+            Self::Throttled(_)
+            | Self::Undecided(_)
+            | Self::Full(_)
+            | Self::BadUpstream(_)
+            | Self::SilentUpstream
+            | Self::Unavailable(_) => "14",
         }
     }
 
@@ -226,17 +265,25 @@ impl Refusal {
 
     /// The answer, with the id under which the log knows the request.
     pub(super) fn answer(&self, format: Format, request_id: &str) -> Response<Body> {
-        let (content_type, body) = match format {
-            Format::Problem => ("application/problem+json", self.problem(request_id)),
-            Format::Page => ("text/html; charset=utf-8", self.page(request_id)),
+        let (status, content_type, body) = match format {
+            Format::Problem => (self.status(), "application/problem+json", self.problem(request_id)),
+            Format::Page => (self.status(), "text/html; charset=utf-8", self.page(request_id)),
+            Format::Grpc => (StatusCode::OK, "application/grpc", String::new()),
         };
         let mut response = Response::new(Body::whole(body));
-        *response.status_mut() = self.status();
+        *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if format == Format::Page {
             headers.insert("content-security-policy", HeaderValue::from_static(PAGE_POLICY));
+        }
+        if format == Format::Grpc {
+            headers.insert("grpc-status", HeaderValue::from_static(self.grpc_status()));
+            // Letters, digits and punctuation without a `%`, so that nothing of it has to be encoded.
+            if let Ok(message) = HeaderValue::from_str(&self.grpc_message(request_id)) {
+                headers.insert("grpc-message", message);
+            }
         }
         if self.closes() {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
@@ -269,6 +316,14 @@ impl Refusal {
         let _infallible = write!(text, r#","request_id":"{request_id}"}}"#);
         text.push('\n');
         text
+    }
+
+    fn grpc_message(&self, request_id: &str) -> String {
+        let (_, detail) = self.text();
+        match self {
+            Self::Denied(denial) => format!("{detail} (reason {}, request {request_id})", denial.id()),
+            _ => format!("{detail} (request {request_id})"),
+        }
     }
 
     fn page(&self, request_id: &str) -> String {
@@ -361,6 +416,37 @@ mod tests {
             assert_eq!(problem["request_id"], "id-1");
             let page = text(refusal.answer(Format::Page, "id-1")).await;
             assert!(page.starts_with("<!doctype html>") && page.contains("id-1"), "{page}");
+        }
+    }
+
+    /// G1, G3: who speaks gRPC is told in gRPC, in the head of an answer without a body.
+    #[tokio::test]
+    async fn a_refused_call_of_grpc_is_told_a_status_of_grpc() {
+        for refusal in all() {
+            let response = refusal.answer(Format::Grpc, "id-1");
+            assert_eq!(
+                (response.status(), &response.headers()[CONTENT_TYPE]),
+                (StatusCode::OK, &HeaderValue::from_static("application/grpc"))
+            );
+            let message = response.headers()["grpc-message"].to_str().unwrap();
+            assert!(message.contains("id-1") && !message.contains('%'), "{message}");
+            assert_ne!(response.headers()["grpc-status"], "0");
+            assert!(text(response).await.is_empty());
+        }
+        let status = |refusal: Refusal| refusal.answer(Format::Grpc, "id").headers()["grpc-status"].clone();
+        assert_eq!(status(Refusal::Unauthenticated { accept: BOTH, reason: "x" }), "16");
+        assert_eq!(status(Refusal::Denied(Denial::RoleMissing)), "7");
+        assert_eq!(status(Refusal::BadUpstream("x")), "14");
+        for (content_type, format) in [
+            ("application/grpc", Format::Grpc),
+            ("Application/gRPC+proto", Format::Grpc),
+            ("application/grpc; a=b", Format::Grpc),
+            ("application/grpc-web+proto", Format::Problem),
+            ("application/json", Format::Problem),
+            ("application/grp", Format::Problem),
+        ] {
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))]);
+            assert_eq!(Format::preferred(&headers), format, "{content_type}");
         }
     }
 

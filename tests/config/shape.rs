@@ -125,7 +125,7 @@ locum.toml:8:13: `lockout.threshold` cannot be `500`; give a whole number from 1
 locum.toml:10:10: `pats.prefix` cannot be `ACME`; give 2 to 16 of `a-z` and `0-9`, or nothing
 locum.toml:11:16: `pats.longest_life` cannot be `2y`; give a whole number and one of `ms`, `s`, `m`, `h`, `d`, `w`, such as `250ms` or `15m`
 locum.toml:13:10: `apps.wiki.hosts` cannot be `wiki.example.org:443`; hosts are written without a port here: an app answers on whatever port the gateway listens on
-locum.toml:14:14: `apps.wiki.upstreams` cannot be `h2c://wiki`; give `http://HOST:PORT` or `https://HOST:PORT`, such as `http://127.0.0.1:3000`
+locum.toml:14:14: `apps.wiki.upstreams` cannot be `h2c://wiki`; give `http://HOST:PORT`, and `http2 = true` for the app
 locum.toml:16:8: `apps.wiki.routes.path` cannot be `admin`; a path starts with `/`
 locum.toml:17:14: the role `other/editor` belongs to the app `other`, not to `wiki`; give a role of this app, or one of the system"
     );

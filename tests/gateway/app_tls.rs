@@ -97,7 +97,7 @@ impl Front {
 
 fn world(address: SocketAddr, tls: AppTlsSettings) -> World {
     let timeouts = Timeouts { connect: Duration::from_secs(1), ..Timeouts::default() };
-    let transport = TransportSettings { tls: Some(tls) };
+    let transport = TransportSettings { tls: Some(tls), http2: false };
     World::open(&Plan { timeouts, transport, ..Plan::of(address) })
 }
 

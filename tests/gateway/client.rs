@@ -9,6 +9,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Client {
     pub(crate) stream: TcpStream,
+    /// What was read and not yet taken.
     pub(crate) buffer: Vec<u8>,
 }
 

@@ -13,6 +13,8 @@
 //!   full        as many connections to apps as there may be
 //!   cuts        what runs ends when the access does
 //!   http2       frames by hand: requests of HTTP/2, and floods
+//!   expectations  clients that wait to be asked for their body
+//!   http2_apps  apps of HTTP/2: streams, trailers, and what becomes of one that ends early
 //!   app_tls     apps behind TLS, and who is believed to be one
 //!   proxied     who the client is when proxies stand in front
 //!   tunnels     WebSockets and other protocols: how they begin, and what flows
@@ -25,6 +27,8 @@
 
 #[path = "../harness/frames.rs"]
 mod frames;
+#[path = "../harness/h2_app.rs"]
+mod h2_app;
 #[path = "../harness/upstream.rs"]
 mod upstream;
 
@@ -34,10 +38,12 @@ mod app_tls;
 mod client;
 mod crowds;
 mod cuts;
+mod expectations;
 mod failing_apps;
 mod faults;
 mod full;
 mod http2;
+mod http2_apps;
 mod identity;
 mod log;
 mod proxied;

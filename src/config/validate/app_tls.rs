@@ -20,7 +20,7 @@ pub(super) fn transport(
     let speaking = upstreams.iter().filter(|upstream| upstream.speaks_tls()).count();
     if speaking == 0 {
         without_tls(&at.key("tls"), findings)?;
-        return Ok(TransportSettings::default());
+        return Ok(TransportSettings { tls: None, http2: table.http2 });
     }
     if speaking < upstreams.len() {
         let at = at.key("upstreams");
@@ -35,7 +35,7 @@ pub(super) fn transport(
         findings.value(&at, &upstream.to_string(), name.map_err(|_| advice))
     });
     named.ok_or(Reported)?;
-    Ok(TransportSettings { tls: Some(tls) })
+    Ok(TransportSettings { tls: Some(tls), http2: table.http2 })
 }
 
 /// What is said about TLS while none is spoken would be silently ignored.

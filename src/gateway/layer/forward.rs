@@ -7,8 +7,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use http::header::VARY;
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING, VARY};
 use http::{HeaderMap, HeaderValue, Request};
 use http_body::Body as _;
 use tokio::time::Instant;
@@ -41,7 +40,7 @@ pub(in crate::gateway) fn forward(
 
 async fn send(plan: &Plan, upstream: &impl Exchange, permitted: Permitted) -> Answered {
     let (visit, destination, who, permit) = permitted.into_parts();
-    let Visit { mut request, peer, client, hangup, id, ask: wish, mut record, .. } = visit;
+    let Visit { mut request, peer, client, hangup, id, trailers, ask: wish, mut record, .. } = visit;
     let format = Format::preferred(request.headers());
     let app = &plan.apps[destination.route.app_index];
     let timeouts = app.timeouts.with(destination.route.rule.timeouts);
@@ -63,7 +62,12 @@ async fn send(plan: &Plan, upstream: &impl Exchange, permitted: Permitted) -> An
     let (body, progress) = if body.is_end_stream() {
         (RequestBody::empty(), None)
     } else {
-        let (body, progress) = RequestBody::streaming(body, guard.clone(), timeouts.idle);
+        let (body, progress) = RequestBody::streaming(
+            body,
+            guard.clone(),
+            timeouts.idle,
+            plan.trailers(trailers.sends && app.takes_trailers),
+        );
         (body, Some(progress))
     };
     head.extensions.clear();
@@ -77,7 +81,8 @@ async fn send(plan: &Plan, upstream: &impl Exchange, permitted: Permitted) -> An
     let told = who.as_ref().map(|who| (&who.proven, &who.in_force));
     plan.tell(destination.route.app_index, told, id.as_str(), &mut head.headers);
 
-    let bounds = Bounds { timeouts, deadline, guard, progress, may_switch: handshake.is_some() };
+    let (takes_trailers, may_switch) = (trailers.asks, handshake.is_some());
+    let bounds = Bounds { timeouts, deadline, guard, progress, takes_trailers, may_switch };
     let outgoing = Request::from_parts(head, body);
     match ask(app, upstream, outgoing, &bounds, &mut record, &permit).await {
         Ok((mut response, entered)) => {
@@ -86,11 +91,16 @@ async fn send(plan: &Plan, upstream: &impl Exchange, permitted: Permitted) -> An
                 Err(refusal) => return Answered::refused(&refusal, format, &id, record),
             };
             record.decision = Decision::Permitted;
+            let trailers = plan.trailers(trailers.takes);
+            let announced = trailers.announced(response.headers());
             hygiene::clean_response(response.headers_mut());
+            if let Some(announced) = announced {
+                response.headers_mut().insert(TRAILER, announced);
+            }
             let mut response = match switch.zip(response.body_mut().take_app_side()) {
                 None => {
                     let limits = StreamLimits { idle: timeouts.idle, deadline };
-                    response.map(|body| Body::streaming(body, bounds.guard, limits, entered))
+                    response.map(|body| Body::streaming(body, bounds.guard, limits, trailers, entered))
                 }
                 Some((switch, side)) => {
                     switch.announce(response.headers_mut());

@@ -21,6 +21,7 @@ use crate::gateway::body::Body;
 use crate::gateway::client::HopSettings;
 use crate::gateway::meters::Meters;
 use crate::gateway::record::Record;
+use crate::gateway::trailers::Terms;
 use crate::gateway::visit::{Answered, Arrival, RequestId, RequestIds, Visit};
 
 /// The outermost layer.
@@ -68,7 +69,9 @@ impl<S: Step<Visit>> Service<Arrival> for Named<S> {
             meters: Arc::clone(&self.layer.meters),
         };
         let now = self.layer.clock.now();
-        let visit = Visit { request, peer, client, hangup, id, now, fault, ask: None, record: Record::default() };
+        let trailers = Terms::of(request.version(), request.headers());
+        let visit =
+            Visit { request, peer, client, hangup, id, now, trailers, fault, ask: None, record: Record::default() };
         Reporting { inner: self.inner.call(visit), line }
     }
 }

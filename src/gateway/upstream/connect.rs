@@ -13,19 +13,54 @@ use tokio_rustls::client::TlsStream;
 use tokio_util::either::Either;
 
 use super::Instance;
-use super::tls::AppTlsSettings;
+use super::tls::{self, AppTlsSettings};
 
 /// How an app is spoken to.
 #[derive(Debug, Clone, Default)]
 pub struct TransportSettings {
     /// `None`: without TLS.
     pub tls: Option<AppTlsSettings>,
+    /// HTTP/2: without TLS from the first byte on (RFC 9113 §3.3), with TLS where the app agrees by ALPN.
+    pub http2: bool,
 }
 
 /// How one instance is spoken to, as one core does it.
 #[derive(Clone, Default)]
 pub(super) struct Way {
-    tls: Option<(TlsConnector, ServerName<'static>)>,
+    tls: Option<Tls>,
+    http2: bool,
+}
+
+#[derive(Clone)]
+struct Tls {
+    name: ServerName<'static>,
+    http1: TlsConnector,
+    http2: TlsConnector,
+}
+
+/// What is offered to an app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Offer {
+    Http1,
+    /// Where TLS is spoken, HTTP/1.1 beside it.
+    Http2,
+}
+
+impl Way {
+    pub(super) const fn speaks_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    pub(super) const fn speaks_http2(&self) -> bool {
+        self.http2
+    }
+}
+
+/// A connection on which nothing was said yet.
+pub(super) struct Connected {
+    pub(super) stream: AppStream,
+    /// Whether HTTP/2 is to be spoken on it.
+    pub(super) http2: bool,
 }
 
 /// The bytes of a connection to an app: plain at the left, TLS at the right.
@@ -35,19 +70,21 @@ impl TransportSettings {
     /// The ways to instances at these places. A host that no certificate can name was refused with the settings;
     /// here it is a name for which no certificate is good.
     pub(super) fn ways(&self, authorities: &[String]) -> impl Iterator<Item = Way> {
-        let tls = self.tls.as_ref().map(|tls| (tls, tls.connector()));
+        let connectors = self.tls.as_ref().map(|tls| (tls, tls.connector(Offer::Http1), tls.connector(Offer::Http2)));
         let nobody = || ServerName::try_from("invalid").expect("the constant is a name");
         authorities.iter().map(move |authority| {
-            let tls = tls.as_ref();
-            let tls =
-                tls.map(|(tls, connector)| (connector.clone(), tls.name_of(authority).unwrap_or_else(|_| nobody())));
-            Way { tls }
+            let tls = connectors.as_ref().map(|(tls, http1, http2)| Tls {
+                name: tls.name_of(authority).unwrap_or_else(|_| nobody()),
+                http1: http1.clone(),
+                http2: http2.clone(),
+            });
+            Way { tls, http2: self.http2 }
         })
     }
 }
 
 /// Connects within `limit`, TLS included; the error is a slug for the log.
-pub(super) async fn connect(instance: &Instance, limit: Duration) -> Result<AppStream, &'static str> {
+pub(super) async fn connect(instance: &Instance, offer: Offer, limit: Duration) -> Result<Connected, &'static str> {
     let (way, upstream) = (instance.way(), instance.authority());
     let deadline = Instant::now() + limit;
     let tcp = match timeout_at(deadline, instance.reach()).await {
@@ -65,11 +102,15 @@ pub(super) async fn connect(instance: &Instance, limit: Duration) -> Result<AppS
         tracing::debug!(%error, %upstream, "an app's connection was gone at once");
         return Err("connect");
     }
-    let Some((connector, name)) = &way.tls else {
-        return Ok(Either::Left(tcp));
+    let Some(Tls { name, http1, http2 }) = &way.tls else {
+        return Ok(Connected { stream: Either::Left(tcp), http2: offer == Offer::Http2 });
     };
+    let connector = if offer == Offer::Http2 { http2 } else { http1 };
     match timeout_at(deadline, connector.connect(name.clone(), tcp)).await {
-        Ok(Ok(stream)) => Ok(Either::Right(Box::new(stream))),
+        Ok(Ok(stream)) => {
+            let http2 = stream.get_ref().1.alpn_protocol() == Some(tls::HTTP2);
+            Ok(Connected { stream: Either::Right(Box::new(stream)), http2 })
+        }
         Ok(Err(error)) => {
             tracing::warn!(%error, %upstream, name = %name.to_str(), "an app did not prove who it is");
             Err("tls")
@@ -83,7 +124,7 @@ pub(super) async fn connect(instance: &Instance, limit: Duration) -> Result<AppS
 
 impl std::fmt::Debug for Way {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let name = self.tls.as_ref().map(|(_, name)| name);
-        f.debug_struct("Way").field("tls", &name).finish()
+        let name = self.tls.as_ref().map(|tls| &tls.name);
+        f.debug_struct("Way").field("tls", &name).field("http2", &self.http2).finish()
     }
 }

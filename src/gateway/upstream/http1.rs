@@ -12,14 +12,13 @@ use std::task::Poll;
 use std::time::Duration;
 
 use http::{Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use super::connect::{AppStream, connect};
+use super::connect::{AppStream, Offer, connect};
 use super::instances::Running;
 use super::pool::{AppConnections, Kept, Pool};
 use super::steps::{Counted, StepsLeft};
@@ -126,7 +125,7 @@ impl Http1 {
     ) -> Result<Response<ResponseBody>, Failure> {
         let limit = bounds.timeouts.connect;
         let place = self.0.place(limit).await.ok_or(Failure::Full)?;
-        let connection = async { begin(connect(instance, limit).await?, instance, place).await };
+        let connection = async { begin(connect(instance, Offer::Http1, limit).await?.stream, instance, place).await };
         let connection = match connection.await {
             Ok(connection) => connection,
             Err(why) => return Err(Failure::Unreachable { request: Box::new(request), why }),
@@ -170,15 +169,15 @@ impl Http1 {
         // what comes next on it.
         let reusable = bounds.progress.as_ref().is_none_or(|progress| progress.is_whole());
         let lease = Lease { connection, pool: Arc::clone(&self.0), running, instance: instance.number, reusable };
-        Ok(response.map(|body| ResponseBody::new(body, lease)))
+        Ok(response.map(|body| ResponseBody::of_http1(body, lease)))
     }
 }
 
 /// Waits for the head of the response: as long as the upload moves, and then as long as settings allow.
-async fn wait_for_head<E>(
-    sent: impl Future<Output = Result<Response<Incoming>, E>>,
+pub(super) async fn wait_for_head<T, E>(
+    sent: impl Future<Output = Result<T, E>>,
     bounds: &Bounds,
-) -> Result<Result<Response<Incoming>, E>, Failure> {
+) -> Result<Result<T, E>, Failure> {
     let mut sent = pin!(sent);
     let mut answered = pin!(std::future::poll_fn(|cx| {
         if let Poll::Ready(response) = sent.as_mut().poll(cx) {

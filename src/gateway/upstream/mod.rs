@@ -14,6 +14,7 @@
 //!   names          the addresses that names stand for
 //!   probe          active checks of instances
 //!   http1          one exchange over HTTP/1.1, by hyper
+//!   http2          many exchanges on one connection, by h2
 //!   pool           how many connections there may be; those that are kept open and taken again
 //!   request_body   what streams to an app: counted, cut, and known to be whole or not
 //!   response_body  what streams from an app, and gives its connection back when all was said
@@ -29,6 +30,7 @@ mod budget;
 mod bulkhead;
 mod connect;
 mod http1;
+mod http2;
 mod instances;
 mod names;
 mod place;
@@ -52,7 +54,9 @@ pub use budget::Retry;
 pub use bulkhead::AppLimits;
 pub(super) use bulkhead::Entered;
 pub use connect::TransportSettings;
-pub(super) use http1::{Http1, copy_of};
+use http1::Http1;
+pub(super) use http1::copy_of;
+use http2::Http2;
 pub(super) use instances::{Attempt, Instance, Instances, Tried};
 pub use names::Resolver;
 pub use pool::AppConnections;
@@ -76,6 +80,8 @@ pub(super) struct Bounds {
     pub(super) deadline: Option<Instant>,
     /// Ends the exchange when the access is withdrawn.
     pub(super) guard: Option<Arc<Guard>>,
+    /// Whether the client said that it takes trailers, for apps that have a place for them.
+    pub(super) takes_trailers: bool,
     /// How far the request's body has come; `None` when there is none.
     pub(super) progress: Option<Arc<Progress>>,
     /// Whether the app is asked to switch to another protocol, and an answer may be that it does.
@@ -106,4 +112,36 @@ pub(super) trait Exchange: Clone + Send + Sync + 'static {
         request: Request<RequestBody>,
         bounds: &Bounds,
     ) -> impl Future<Output = Result<Response<ResponseBody>, Failure>> + Send;
+}
+
+/// Every way of speaking to apps, with the connections of one core.
+#[derive(Debug, Clone)]
+pub(super) struct Upstreams {
+    http1: Http1,
+    http2: Http2,
+}
+
+impl Upstreams {
+    /// To be called on the runtime of the core.
+    pub(super) fn new(instances: usize, connections: AppConnections) -> Self {
+        let http1 = Http1::new(instances, connections.clone());
+        Self { http2: Http2::new(instances, connections, http1.clone()), http1 }
+    }
+}
+
+impl Exchange for Upstreams {
+    async fn exchange(
+        &self,
+        instance: &Arc<Instance>,
+        request: Request<RequestBody>,
+        bounds: &Bounds,
+    ) -> Result<Response<ResponseBody>, Failure> {
+        // What may become a tunnel is asked in HTTP/1.1, which can switch.
+        if instance.way().speaks_http2() && !bounds.may_switch {
+            // Boxed, so that the common way is not moved about with room for this one.
+            Box::pin(self.http2.exchange(instance, request, bounds)).await
+        } else {
+            self.http1.exchange(instance, request, bounds).await
+        }
+    }
 }

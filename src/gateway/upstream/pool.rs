@@ -7,6 +7,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
@@ -42,6 +43,36 @@ impl AppConnections {
     #[must_use]
     pub fn kept_for(self, stale: Duration) -> Self {
         Self { stale, ..self }
+    }
+
+    /// How long a silent one is kept.
+    pub(super) const fn stale(&self) -> Duration {
+        self.stale
+    }
+
+    /// Returns when somebody waits for a place whom nobody could give one.
+    pub(super) fn wanted(&self) -> Notified<'_> {
+        self.wanted.notified()
+    }
+
+    /// A place for one more connection; `None` when none became free in time. `close_one` closes one of the caller's
+    /// own that nobody uses, if there is one.
+    pub(super) async fn place(
+        &self,
+        limit: Duration,
+        close_one: impl FnOnce() -> bool,
+    ) -> Option<OwnedSemaphorePermit> {
+        if let Ok(place) = Arc::clone(&self.free).try_acquire_owned() {
+            return Some(place);
+        }
+        if !close_one() {
+            self.wanted.notify_waiters();
+        }
+        if let Ok(Ok(place)) = timeout(limit, Arc::clone(&self.free).acquire_owned()).await {
+            return Some(place);
+        }
+        metrics::counter!("locum_app_connections_full_total").increment(1);
+        None
     }
 }
 
@@ -104,18 +135,7 @@ impl Pool {
 
     /// A place for one more connection; `None` when none became free in time.
     pub(super) async fn place(&self, limit: Duration) -> Option<OwnedSemaphorePermit> {
-        let free = &self.places.free;
-        if let Ok(place) = Arc::clone(free).try_acquire_owned() {
-            return Some(place);
-        }
-        if !self.close_longest_kept() {
-            self.places.wanted.notify_waiters();
-        }
-        if let Ok(Ok(place)) = timeout(limit, Arc::clone(free).acquire_owned()).await {
-            return Some(place);
-        }
-        metrics::counter!("locum_app_connections_full_total").increment(1);
-        None
+        self.places.place(limit, || self.close_longest_kept()).await
     }
 
     /// Whether there was one.

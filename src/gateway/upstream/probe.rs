@@ -74,7 +74,8 @@ async fn ask(instance: &Arc<Instance>, check: &HealthCheck, upstream: &impl Exch
     request.headers_mut().insert(USER_AGENT, HeaderValue::from_static("locum-health-check"));
     request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     let timeouts = Timeouts { connect: check.timeout, response: check.timeout, idle: check.timeout, total: None };
-    let bounds = Bounds { timeouts, deadline: None, guard: None, progress: None, may_switch: false };
+    let bounds =
+        Bounds { timeouts, deadline: None, guard: None, progress: None, takes_trailers: false, may_switch: false };
     match upstream.exchange(instance, request, &bounds).await {
         Ok(response) => {
             let (least, greatest) = check.status;

@@ -1,8 +1,7 @@
 //! What streams from a client to an app.
 //!
 //! It ends with an error when the access is withdrawn, the client breaks off or falls silent: the
-//! app then sees an aborted request, never one that looks complete (H1-034). Trailers are dropped, so that
-//! nothing in them can be taken for a header (TR-001).
+//! app then sees an aborted request, never one that looks complete (H1-034). Trailers go to apps of HTTP/2 only.
 
 use std::fmt;
 use std::pin::Pin;
@@ -17,6 +16,7 @@ use hyper::body::Incoming;
 
 use crate::cluster::Guard;
 use crate::gateway::body::{BodyError, Idle, poll_silence};
+use crate::gateway::trailers::{TooLarge, Trailers};
 
 /// How far a request's body has come, for whoever waits for the answer.
 #[derive(Debug, Default)]
@@ -51,6 +51,7 @@ struct Streaming {
     guard: Option<Arc<Guard>>,
     idle: Idle,
     progress: Arc<Progress>,
+    trailers: Trailers,
 }
 
 impl RequestBody {
@@ -59,29 +60,45 @@ impl RequestBody {
     }
 
     /// A body that has not ended yet, and the way to see how far it has come.
-    pub(crate) fn streaming(body: Incoming, guard: Option<Arc<Guard>>, idle: Duration) -> (Self, Arc<Progress>) {
+    pub(crate) fn streaming(
+        body: Incoming,
+        guard: Option<Arc<Guard>>,
+        idle: Duration,
+        trailers: Trailers,
+    ) -> (Self, Arc<Progress>) {
         let progress = Arc::new(Progress::default());
-        let streaming = Streaming { body, guard, idle: Idle::new(idle), progress: Arc::clone(&progress) };
+        let streaming = Streaming { body, guard, idle: Idle::new(idle), progress: Arc::clone(&progress), trailers };
         (Self(Some(streaming)), progress)
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
         self.0.is_none()
     }
+
+    /// The next data, or the trailers that are passed on.
+    pub(super) fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Some(streaming) = &mut self.0 else { return Poll::Ready(None) };
+        let part = ready!(streaming.poll_part(cx));
+        if let Some(Err(error)) = &part {
+            metrics::counter!("locum_bodies_broken_total", "side" => "request", "why" => error.slug()).increment(1);
+            tracing::debug!(%error, "the body of a request ended early");
+        }
+        Poll::Ready(part)
+    }
 }
 
+/// As an app of HTTP/1.1 gets it, without trailers.
 impl Body for RequestBody {
     type Data = Bytes;
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Some(streaming) = &mut self.0 else { return Poll::Ready(None) };
-        let data = ready!(streaming.poll_data(cx));
-        if let Some(Err(error)) = &data {
-            metrics::counter!("locum_bodies_broken_total", "side" => "request", "why" => error.slug()).increment(1);
-            tracing::debug!(%error, "the body of a request ended early");
+        loop {
+            match ready!(self.poll_part(cx)) {
+                Some(Ok(part)) if part.is_trailers() => {}
+                part => return Poll::Ready(part),
+            }
         }
-        Poll::Ready(data.map(|data| data.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -94,7 +111,7 @@ impl Body for RequestBody {
 }
 
 impl Streaming {
-    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if self.guard.as_ref().is_some_and(|guard| guard.is_cancelled()) {
             return Poll::Ready(Some(Err(BodyError::Cut)));
         }
@@ -117,9 +134,16 @@ impl Streaming {
                     if self.body.is_end_stream() {
                         self.progress.whole.store(true, Ordering::Relaxed);
                     }
-                    // A frame of trailers is not data, and is dropped.
-                    if let Ok(data) = frame.into_data() {
-                        return Poll::Ready(Some(Ok(data)));
+                    match frame.into_trailers() {
+                        Err(data) => return Poll::Ready(Some(Ok(data))),
+                        Ok(trailers) => match self.trailers.pass(trailers) {
+                            Ok(None) => {}
+                            Ok(Some(trailers)) => return Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
+                            Err(TooLarge) => {
+                                self.progress.broken.store(true, Ordering::Relaxed);
+                                return Poll::Ready(Some(Err(BodyError::Trailers)));
+                            }
+                        },
                     }
                 }
             }

@@ -16,7 +16,10 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, InconsistentKeys, RootCertStore};
 use tokio_rustls::TlsConnector;
 
+use super::connect::Offer;
+
 /// What is agreed on with an app, by ALPN.
+pub(super) const HTTP2: &[u8] = b"h2";
 const HTTP1: &[u8] = b"http/1.1";
 
 /// How many sessions of one app are remembered by one core, so that a new connection costs less.
@@ -123,7 +126,7 @@ impl AppTlsSettings {
     }
 
     /// To be made once a core, which then remembers its own sessions.
-    pub(super) fn connector(&self) -> TlsConnector {
+    pub(super) fn connector(&self, offer: Offer) -> TlsConnector {
         let versions = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_protocol_versions(&[&TLS13, &TLS12])
             .expect("the provider has suites of both versions");
@@ -133,7 +136,10 @@ impl AppTlsSettings {
             Some(key) => roots.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(key)))),
         };
         config.resumption = Resumption::in_memory_sessions(SESSIONS);
-        config.alpn_protocols = vec![HTTP1.to_vec()];
+        config.alpn_protocols = match offer {
+            Offer::Http1 => vec![HTTP1.to_vec()],
+            Offer::Http2 => vec![HTTP2.to_vec(), HTTP1.to_vec()],
+        };
         TlsConnector::from(Arc::new(config))
     }
 }

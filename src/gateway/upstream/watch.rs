@@ -5,7 +5,7 @@ use tokio::task::JoinSet;
 use super::names::{self, Resolver};
 use super::pool::AppConnections;
 use super::shared::SharedApps;
-use super::{Http1, probe};
+use super::{Upstreams, probe};
 use crate::gateway::settings::Settings;
 
 /// The work beside the requests. It ends when this is dropped.
@@ -26,7 +26,7 @@ pub(in crate::gateway) async fn watch(
     names::keep(apps, resolver, &mut tasks).await;
     if settings.apps.iter().any(|app| app.resilience.health_check.is_some()) {
         let instances = apps.iter().map(|app| app.places.len()).sum();
-        probe::begin(settings, apps, &Http1::new(instances, connections), &mut tasks);
+        probe::begin(settings, apps, &Upstreams::new(instances, connections), &mut tasks);
     }
     Watching { _tasks: tasks }
 }
