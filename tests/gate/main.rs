@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 #![expect(unreachable_pub, reason = "the harness is shared by several tests, each a crate of its own")]
 
+mod bodies;
 mod crowd;
 mod dev;
 mod failing_apps;
@@ -20,6 +21,9 @@ mod authority;
 #[expect(dead_code, reason = "the harness is shared by several tests, and this one needs little of it")]
 #[path = "../harness/frames.rs"]
 mod frames;
+#[expect(dead_code, reason = "the harness is shared by several tests, and this one needs little of it")]
+#[path = "../harness/h2_app.rs"]
+mod h2_app;
 #[path = "../harness/locum.rs"]
 mod locum;
 #[expect(dead_code, reason = "the harness is shared by several tests, and this one needs little of it")]
