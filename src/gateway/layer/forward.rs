@@ -82,7 +82,7 @@ async fn send(plan: &Plan, upstream: &impl Exchange, permitted: Permitted) -> An
     plan.tell(destination.route.app_index, told, id.as_str(), &mut head.headers);
 
     let (takes_trailers, may_switch) = (trailers.asks, handshake.is_some());
-    let bounds = Bounds { timeouts, deadline, guard, progress, takes_trailers, may_switch };
+    let bounds = Bounds { timeouts, deadline, guard, takes_trailers, progress, may_switch };
     let outgoing = Request::from_parts(head, body);
     match ask(app, upstream, outgoing, &bounds, &mut record, &permit).await {
         Ok((mut response, entered)) => {
