@@ -5,6 +5,7 @@
 //! from them, so the comment on a field is what an operator reads about that key. Whether a value makes
 //! sense is not decided here but in [`super::validate`].
 
+mod certificates;
 mod resilience;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::policy::upgrades::WEBSOCKET;
+pub(crate) use certificates::{AcmeTable, CertificateTable};
 pub(crate) use resilience::{HealthTable, OutlierTable, RetryTable};
 
 /// Locum's configuration: where it listens, what it keeps, and the apps behind it.
@@ -86,21 +88,24 @@ pub(crate) struct ServerTable {
     /// A file with the certificates, in PEM, of the authorities of which every client has to show a certificate. Absent:
     /// clients show none.
     pub(crate) client_ca_file: Option<String>,
-    /// The certificates that the gateway shows. With at least one it speaks TLS (1.2 and 1.3), and nothing else.
+    /// Files with lists of revoked certificates (CRLs), in PEM or DER: a client whose certificate is in one is turned
+    /// away. A reload reads them again.
+    ///
+    /// With any, every authority between a client and `client_ca_file` needs one, and a list past its date (`Next
+    /// Update`) keeps the clients of its authority out.
+    pub(crate) client_crl_files: Vec<String>,
+    /// The certificates that the gateway shows. With at least one, or with `server.acme`, it speaks TLS (1.2 and 1.3),
+    /// and nothing else.
     ///
     /// Each client gets the first that is for the name that it asks for, and where none is, the first of all. A
     /// reload reads the files again, without ending a connection.
     pub(crate) tls: Vec<CertificateTable>,
-}
-
-/// A certificate of the gateway, and its key.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct CertificateTable {
-    /// In PEM: the gateway's own certificate first, then those between it and the authority.
-    pub(crate) certificate_file: String,
-    /// Its private key, in PEM.
-    pub(crate) key_file: String,
+    /// Certificates that the gateway obtains and renews itself, from an authority that speaks ACME (RFC 8555), such as
+    /// Let's Encrypt.
+    ///
+    /// The authority connects to port 443 of each name and has to reach this gateway there, without anything in
+    /// between that ends TLS (`tls-alpn-01`, RFC 8737). `server.tls` may name others beside them, which come first.
+    pub(crate) acme: AcmeTable,
 }
 
 /// A header in which a proxy speaks about the client.
@@ -500,7 +505,9 @@ impl Default for ServerTable {
             proxy_protocol: false,
             h2c: false,
             client_ca_file: None,
+            client_crl_files: Vec::new(),
             tls: Vec::new(),
+            acme: AcmeTable::default(),
         }
     }
 }

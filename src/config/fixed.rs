@@ -5,7 +5,7 @@ use std::path::Path;
 use secrecy::ExposeSecret as _;
 
 use super::problems::Problem;
-use super::settings::Settings;
+use super::settings::{AcmeSettings, Settings};
 use super::tree::At;
 use crate::cluster::{Authorities, RedisSettings};
 use crate::store::Location;
@@ -15,6 +15,7 @@ pub(super) fn changed(in_force: &Settings, now: &Settings, root: &At<'_>) -> Vec
     let differs = [
         ("server", "listen", in_force.server.listen != now.server.listen),
         ("server", "threads", in_force.server.threads != now.server.threads),
+        ("server", "acme", acme(in_force) != acme(now)),
         ("admin", "socket", in_force.admin.socket != now.admin.socket),
         ("store", "url", place_of(&in_force.store) != place_of(&now.store)),
         ("redis", "url", redis(in_force, url) != redis(now, url)),
@@ -35,6 +36,10 @@ fn problem(table: &At<'_>, key: &str) -> Problem {
     let at = table.key(if table.is_given(&file) { &file } else { key });
     let wrong = format!("`{}` cannot change while the gateway runs", at.name());
     Problem::at(at.place(), wrong).instead("restart it, or put back what it was")
+}
+
+fn acme(settings: &Settings) -> Option<&AcmeSettings> {
+    settings.server.tls.as_ref()?.acme.as_ref()
 }
 
 fn place_of(location: &Location) -> (Option<&Path>, Option<&str>) {

@@ -31,8 +31,16 @@ pub fn remarks(settings: &Settings) -> Vec<Remark> {
     let mut remarks = vec![note(format!("listens on `{}`", settings.server.listen))];
     let exposed = !settings.server.listen.ip().is_loopback();
     if let Some(tls) = &settings.server.tls {
-        let clients = if tls.client_authorities.is_some() { ", and asks clients for theirs" } else { "" };
+        let clients = match &tls.clients {
+            None => "",
+            Some(clients) if clients.revoked.is_empty() => ", and asks clients for theirs",
+            Some(_) => ", and asks clients for theirs, which may not be revoked",
+        };
         remarks.push(note(format!("speaks TLS with {} certificate(s){clients}", tls.certificates.len())));
+        if let Some(acme) = &tls.acme {
+            let names: Vec<String> = acme.names.iter().map(|name| format!("`{name}`")).collect();
+            remarks.push(note(format!("obtains certificates for {} from `{}`", names.join(", "), acme.directory)));
+        }
     } else if exposed {
         remarks.push(warning(
             "other machines can reach it, and it speaks plain HTTP: without TLS in front, tokens can be read on the way"

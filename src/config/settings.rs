@@ -59,10 +59,34 @@ pub struct ServerSettings {
 /// What clients are shown, and have to show.
 #[derive(Debug, Clone)]
 pub struct TlsSettings {
-    /// Never empty.
+    /// Empty only where certificates are obtained.
     pub certificates: Vec<CertificateFiles>,
-    /// Whose certificates clients have to show.
-    pub client_authorities: Option<PathBuf>,
+    /// `None`: no certificate is obtained.
+    pub acme: Option<AcmeSettings>,
+    /// `None`: clients show no certificate.
+    pub clients: Option<ClientCertificates>,
+}
+
+/// Whose certificates clients have to show.
+#[derive(Debug, Clone)]
+pub struct ClientCertificates {
+    pub authorities: PathBuf,
+    /// Lists of revoked ones; empty: nobody asks.
+    pub revoked: Vec<PathBuf>,
+}
+
+/// From whom certificates are obtained, and for which names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcmeSettings {
+    /// An `https` URL.
+    pub directory: String,
+    /// Names of hosts in lower case, none twice; never empty.
+    pub names: Vec<String>,
+    /// A `mailto` URL.
+    pub contact: Option<String>,
+    pub folder: PathBuf,
+    /// Whose word about the ACME server is taken; `None`: that of the authorities of this machine.
+    pub authorities: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone)]

@@ -40,12 +40,13 @@ impl Door {
             () = self.phases.draining() => return,
         };
         match entered {
-            Ok(Entered { stream, peer, protocol: Protocol::Http1 }) => {
+            Ok(Some(Entered { stream, peer, protocol: Protocol::Http1 })) => {
                 serve_http1(stream, peer, stack, &self.limits, self.phases).await;
             }
-            Ok(Entered { stream, peer, protocol: Protocol::Http2 }) => {
+            Ok(Some(Entered { stream, peer, protocol: Protocol::Http2 })) => {
                 http2::serve(stream, peer, stack, &self.limits, self.phases).await;
             }
+            Ok(None) => {}
             Err(error) => {
                 tracing::debug!(%error, source = %from.ip(), "a connection ended before its first request");
                 metrics::counter!("locum_connections_turned_away_total").increment(1);

@@ -5,15 +5,17 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use rustls::ServerConfig;
-use tokio::io::AsyncReadExt as _;
+use rustls::server::{Acceptor, ClientHello};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
+use super::acme::PROOF;
 use super::data_plane::Limits;
 use super::proxy_protocol;
 use super::stream::{Stream, rewound};
-use super::tls;
+use super::tls::clients::note_refusal;
+use super::tls::{self, Certificates};
 use crate::gateway::{Peer, Scheme, TrustedProxies};
 
 /// What clients have to do before they are served, and may.
@@ -25,7 +27,7 @@ pub struct Entrance {
     /// Whether clients may speak HTTP/2 without TLS, by beginning with it (RFC 9113 §3.3).
     pub h2c: bool,
     /// Clients have to speak TLS, and by it agree on which HTTP follows.
-    pub tls: Option<Arc<ServerConfig>>,
+    pub tls: Option<Certificates>,
 }
 
 /// A connection that came in.
@@ -49,25 +51,25 @@ impl Entrance {
     /// Waits for what has to come first, and no longer than `limits` allow.
     ///
     /// # Errors
-    /// When the connection ended, said something else, or took too long.
-    pub(super) async fn enter(&self, tcp: TcpStream, from: SocketAddr, limits: &Limits) -> io::Result<Entered> {
+    /// When the connection ended, said something else, or took too long. `None`: it wanted nothing more.
+    pub(super) async fn enter(&self, tcp: TcpStream, from: SocketAddr, limits: &Limits) -> io::Result<Option<Entered>> {
         let mut entering = Entering { tcp, early: Vec::new(), address: from.ip(), scheme: Scheme::Http };
         let by_proxy = self.proxy_protocol.contains(from.ip());
         if !by_proxy && self.tls.is_none() {
-            return entering.plain(self.h2c, limits).await;
+            return entering.plain(self.h2c, limits).await.map(Some);
         }
         let handshake = async {
             if by_proxy {
                 entering.hear_the_proxy().await?;
             }
             match &self.tls {
-                Some(config) => entering.by_tls(config).await.map(Ok),
+                Some(certificates) => entering.by_tls(certificates).await.map(Ok),
                 None => Ok(Err(entering)),
             }
         };
         match tokio::time::timeout(limits.handshake_timeout, handshake).await?? {
             Ok(entered) => Ok(entered),
-            Err(entering) => entering.plain(self.h2c, limits).await,
+            Err(entering) => entering.plain(self.h2c, limits).await.map(Some),
         }
     }
 }
@@ -91,13 +93,24 @@ impl Entering {
         Ok(())
     }
 
-    async fn by_tls(self, config: &Arc<ServerConfig>) -> io::Result<Entered> {
-        let acceptor = TlsAcceptor::from(Arc::clone(config));
-        let stream = acceptor.accept(rewound(self.tcp, self.early)).await?;
+    async fn by_tls(self, certificates: &Certificates) -> io::Result<Option<Entered>> {
+        let stream = rewound(self.tcp, self.early);
+        let accepted = if let Some(proofs) = certificates.proofs() {
+            let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+            if asks_for_a_proof(&start.client_hello()) {
+                // The handshake is all that an ACME server wants.
+                start.into_stream(Arc::clone(proofs)).await?.shutdown().await?;
+                return Ok(None);
+            }
+            start.into_stream(certificates.config()).await
+        } else {
+            TlsAcceptor::from(certificates.config()).accept(stream).await
+        };
+        let stream = accepted.inspect_err(note_refusal)?;
         let agreed = stream.get_ref().1.alpn_protocol();
         let protocol = if agreed == Some(tls::HTTP2) { Protocol::Http2 } else { Protocol::Http1 };
         let peer = Peer::new(self.address, Scheme::Https);
-        Ok(Entered { stream: Stream::Right(Box::new(stream)), peer, protocol })
+        Ok(Some(Entered { stream: Stream::Right(Box::new(stream)), peer, protocol }))
     }
 
     async fn plain(mut self, h2c: bool, limits: &Limits) -> io::Result<Entered> {
@@ -126,4 +139,9 @@ async fn protocol_of(tcp: &mut TcpStream, early: &mut Vec<u8>) -> io::Result<Pro
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
+}
+
+/// Who offers this protocol offers no other (RFC 8737 §3).
+fn asks_for_a_proof(hello: &ClientHello<'_>) -> bool {
+    hello.alpn().is_some_and(|offers| offers.eq([PROOF]))
 }

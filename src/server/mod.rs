@@ -5,6 +5,7 @@
 //! owns every socket to the database and to Redis, the admin API and the work by the clock; the data
 //! plane reaches it by bounded messages only.
 
+pub mod acme;
 mod connection;
 pub mod data_plane;
 mod descriptors;

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
 use metrics::{counter, gauge};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
+use super::acme::Obtained;
 use super::data_plane::{Limits, ThreadGone};
 use super::entrance::Entrance;
 use super::tls::{Certificates, TlsError};
@@ -62,6 +63,9 @@ pub(super) struct Reloader {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) parts: Box<dyn Fn() -> gateway::Parts + Send + Sync>,
     pub(super) limits: Limits,
+    pub(super) obtained: Obtained,
+    /// In force.
+    pub(super) certificates: watch::Sender<Option<Certificates>>,
     pub(super) exchange: Exchange,
 }
 
@@ -105,18 +109,15 @@ impl Reloader {
     }
 
     async fn take_up(&self, asked_by: Option<&Request>) -> Result<Settings, NotTaken> {
-        let read_again = Arc::clone(&self.read_again);
+        let (read_again, obtained) = (Arc::clone(&self.read_again), self.obtained.clone());
         let read = tokio::task::spawn_blocking(move || {
             let settings = read_again()?;
-            let (entrance, certificates) =
-                entrance(&settings.server).map_err(|error| NotTaken::Invalid(error.to_string()))?;
-            Ok((settings, entrance, certificates))
+            let entrance =
+                entrance(&settings.server, &obtained).map_err(|error| NotTaken::Invalid(error.to_string()))?;
+            Ok((settings, entrance))
         });
-        let (settings, entrance, certificates) =
+        let (settings, entrance) =
             read.await.map_err(|error| NotTaken::Failed(format!("the configuration could not be read: {error}")))??;
-        for warning in out_of_date(certificates.as_ref(), &*self.clock) {
-            tracing::warn!("{warning}");
-        }
         let gateway = Gateway::new(settings.gateway(), (self.parts)());
         let gateway = gateway.map_err(|problems| NotTaken::Invalid(gateway::in_words(&problems)))?;
         // Before anybody is sent there, so that the names of its apps are known.
@@ -133,9 +134,11 @@ impl Reloader {
             tracing::error!(%error, "a filter that was checked was not taken");
         }
         let limits = self.limits.with_tunnels(gateway.takes_upgrades());
+        let certificates = entrance.tls.clone();
         let exchanged = (self.exchange)(gateway, Arc::new(entrance), limits).await;
         exchanged.map_err(|error| NotTaken::Failed(error.to_string()))?;
         self.gateway.store(Arc::new(watched));
+        self.certificates.send_replace(certificates);
         Ok(settings)
     }
 }
@@ -148,15 +151,9 @@ pub(super) fn taken_up_at(clock: &dyn Clock) {
 }
 
 /// What new connections meet; reads the certificates, so it blocks.
-pub(super) fn entrance(settings: &ServerSettings) -> Result<(Entrance, Option<Certificates>), TlsError> {
+pub(super) fn entrance(settings: &ServerSettings, obtained: &Obtained) -> Result<Entrance, TlsError> {
     let proxies = &settings.hops.trusted;
     let proxy_protocol = if settings.proxy_protocol { proxies.clone() } else { TrustedProxies::default() };
-    let certificates = settings.tls.as_ref().map(Certificates::read).transpose()?;
-    let tls = certificates.as_ref().map(Certificates::server_config).transpose()?.map(Arc::new);
-    Ok((Entrance { proxy_protocol, h2c: settings.h2c, tls }, certificates))
-}
-
-/// What is wrong with the dates of certificates.
-pub(super) fn out_of_date(certificates: Option<&Certificates>, clock: &dyn Clock) -> Vec<String> {
-    certificates.map_or_else(Vec::new, |certificates| certificates.out_of_date(clock.now()))
+    let tls = settings.tls.as_ref().map(|tls| Certificates::read(tls, obtained)).transpose()?;
+    Ok(Entrance { proxy_protocol, h2c: settings.h2c, tls })
 }

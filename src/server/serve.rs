@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::{Mutex, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use super::acme::{Acme, AcmeError, Obtained};
 use super::data_plane::{Changes, DataPlane, Limits, Stack};
 use super::descriptors;
 use super::dev::{self, DevError, EXAMPLE_UPSTREAM, Environment, StateFolder, welcome};
@@ -17,7 +18,7 @@ use super::house::{self, House, HouseError};
 use super::listener::{self, ListenError};
 use super::reload::{self, ReadAgain, Reloader, WatchedGateway};
 use super::signals::{self, Hangups};
-use super::tls::TlsError;
+use super::tls::{Certificates, TlsError};
 use crate::admin::{self, AdminState, SocketError};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Settings;
@@ -30,6 +31,8 @@ use crate::telemetry::metrics::{Metrics, MetricsError};
 const CONTROL_THREADS: usize = 2;
 /// How often histograms are folded.
 const UPKEEP: Duration = Duration::from_secs(5);
+/// How often the dates of certificates are looked at.
+const WATCH: Duration = Duration::from_hours(12);
 
 /// What is to be served.
 #[expect(missing_debug_implementations, reason = "how settings are read again is a function")]
@@ -50,6 +53,8 @@ pub enum ServeError {
     House(#[from] HouseError),
     #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error("certificates cannot be obtained: {0}")]
+    Acme(#[from] AcmeError),
     #[error(transparent)]
     Listen(#[from] ListenError),
     #[error(transparent)]
@@ -124,10 +129,11 @@ async fn run(
     let open_files = descriptors::raise();
     let parts = parts(&house, &clock, AppConnections::up_to(descriptors::for_apps(open_files)));
     let gateway = Gateway::new(settings.gateway(), parts()).map_err(|problems| ServeError::gateway(&problems))?;
-    let (entrance, certificates) = reload::entrance(&settings.server)?;
-    for warning in reload::out_of_date(certificates.as_ref(), &*clock) {
-        tracing::warn!("{warning}");
-    }
+    let obtained = Obtained::default();
+    let acme = settings.server.tls.as_ref().and_then(|tls| tls.acme.clone());
+    let acme = acme.map(|settings| Acme::open(settings, &obtained, Arc::clone(&clock))).transpose()?;
+    let entrance = reload::entrance(&settings.server, &obtained)?;
+    let (certificates, dated) = watch::channel(entrance.tls.clone());
     let limits = Limits { connections: descriptors::for_clients(open_files), ..Limits::default() };
     let watched = WatchedGateway::begin(&gateway).await;
     let first = limits.with_tunnels(gateway.takes_upgrades());
@@ -144,6 +150,8 @@ async fn run(
         clock: Arc::clone(&clock),
         parts: Box::new(parts),
         limits,
+        obtained,
+        certificates,
         exchange: exchange(changes, Gateway::stack),
     });
     reload::taken_up_at(&*clock);
@@ -162,6 +170,8 @@ async fn run(
     tracing::info!(listen = %address, admin = %settings.admin.socket.display(), threads, "serving");
     tell_systemd(&[sd_notify::NotifyState::Ready]);
     let upkeep = tokio::spawn(keep_up(metrics, logging.lost_lines));
+    let watching = tokio::spawn(watch_dates(dated, clock));
+    let obtaining = acme.map(|acme| tokio::spawn(acme.run()));
 
     let ended = wait_for_the_end(&house, &mut hangups, &reloader).await;
     tell_systemd(&[sd_notify::NotifyState::Stopping]);
@@ -175,6 +185,10 @@ async fn run(
         () = signals::to_end() => tracing::warn!("a second signal: what was still running is dropped"),
     }
     upkeep.abort();
+    watching.abort();
+    if let Some(obtaining) = obtaining {
+        obtaining.abort();
+    }
     // The receiver is gone only when the admin API has ended by itself.
     if stop_admin.send(()).is_err() {
         tracing::debug!("the admin API had ended before");
@@ -293,6 +307,24 @@ async fn reload_for_systemd(reloader: Arc<Reloader>) {
         Err(_reported) => "serving by an earlier configuration: the last one was not taken up, the log says why",
     };
     tell_systemd(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(status)]);
+}
+
+/// Says which certificates are, or will soon be, out of date: of every set at once, and from time to time.
+async fn watch_dates(mut certificates: watch::Receiver<Option<Certificates>>, clock: Arc<dyn Clock>) {
+    loop {
+        let in_force = certificates.borrow_and_update().clone();
+        if let Some(in_force) = in_force {
+            in_force.meter();
+            let now = clock.now();
+            for warning in in_force.out_of_date(now).into_iter().chain(in_force.ending(now)) {
+                tracing::warn!("{warning}");
+            }
+        }
+        tokio::select! {
+            changed = certificates.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(WATCH) => {}
+        }
+    }
 }
 
 async fn keep_up(metrics: Metrics, lost_lines: LostLines) {

@@ -102,6 +102,7 @@ fn the_example_tells_the_real_defaults() {
             ".server.client_ca_file",
             ".server.tls.certificate_file",
             ".server.tls.key_file",
+            ".server.acme.ca_file",
             ".store.url_file",
             ".redis.url",
             ".redis.url_file",

@@ -135,7 +135,7 @@ fn certificates_are_named_with_their_keys() {
     let settings = read(&format!("{APP}{tls}")).server.tls.unwrap();
     let files = &settings.certificates[0];
     assert_eq!((files.certificate.to_str(), files.key.to_str()), (Some("/etc/locum/a.pem"), Some("/run/a.key")));
-    assert!(settings.client_authorities.is_none() && read(APP).server.tls.is_none());
+    assert!(settings.clients.is_none() && settings.acme.is_none() && read(APP).server.tls.is_none());
     assert_eq!(
         wrong_beside_an_app(&format!("[server]\nh2c = true\n{tls}")),
         "locum.toml:5:1: `server.h2c` has no effect: clients have to speak TLS here; leave it out: HTTP/2 is spoken over \
@@ -146,6 +146,64 @@ fn certificates_are_named_with_their_keys() {
         "locum.toml:5:1: `server.client_ca_file` has no effect: there is no `server.tls`; name a certificate, or leave \
          this out"
     );
+}
+
+/// TL-005: lists of revoked certificates say nothing where no certificate is asked for.
+#[test]
+fn lists_of_revoked_certificates_belong_to_authorities() {
+    let tls = "[[server.tls]]\ncertificate_file = \"a.pem\"\nkey_file = \"a.key\"";
+    let lists = "client_crl_files = [\"crl.pem\"]";
+    let settings = read(&format!("{APP}[server]\nclient_ca_file = \"ca.pem\"\n{lists}\n{tls}"));
+    let clients = settings.server.tls.unwrap().clients.unwrap();
+    assert_eq!(clients.authorities.to_str(), Some("/etc/locum/ca.pem"));
+    assert_eq!(clients.revoked[0].to_str(), Some("/etc/locum/crl.pem"));
+    assert_eq!(
+        wrong_beside_an_app(&format!("[server]\n{lists}\n{tls}")),
+        "locum.toml:5:1: `server.client_crl_files` has no effect: there is no `server.client_ca_file`; name the authorities \
+         of which clients have to show a certificate, or leave this out"
+    );
+}
+
+/// G11: what would be asked of an ACME server in vain is a problem, and so is what would never be asked.
+#[test]
+fn certificates_are_obtained_for_names_of_hosts() {
+    let acme = |keys: &str| format!("[server.acme]\n{keys}");
+    let settings = read(&format!("{APP}{}", acme("domains = [\"Wiki.example.org\"]\ncontact = \"ops@example.org\"")));
+    let acme_settings = settings.server.tls.unwrap().acme.unwrap();
+    assert_eq!(acme_settings.names, ["wiki.example.org"]);
+    assert_eq!(acme_settings.contact.as_deref(), Some("mailto:ops@example.org"));
+    assert_eq!(acme_settings.directory, "https://acme-v02.api.letsencrypt.org/directory");
+    assert_eq!(acme_settings.folder.to_str(), Some("/etc/locum/acme"));
+    assert!(read(APP).server.tls.is_none());
+    for (keys, problem) in [
+        (
+            "domains = [\"*.example.org\"]",
+            "5:12: `server.acme.domains` cannot be `*.example.org`; a name with `*` takes a proof by DNS: name each \
+             host, or give its certificate as a file",
+        ),
+        (
+            "domains = [\"a.test\", \"A.test\"]",
+            "5:22: `server.acme.domains` cannot be `A.test`; it stands here already",
+        ),
+        (
+            "domains = [\"192.0.2.1\"]",
+            "5:12: `server.acme.domains` cannot be `192.0.2.1`; give the name of a host, such as `wiki.example.org`",
+        ),
+        (
+            "domains = [\"a.test\"]\ndirectory = \"http://ca.test/\"",
+            "6:13: `server.acme.directory` cannot be `http://ca.test/`; give a URL that begins with `https://`",
+        ),
+        (
+            "domains = [\"a.test\"]\ncontact = \"ops\"",
+            "6:11: `server.acme.contact` cannot be `ops`; give an e-mail address, or nothing",
+        ),
+        (
+            "folder = \"certificates\"",
+            "5:1: `server.acme.folder` has no effect: there are no `server.acme.domains`; name the hosts, or leave this out",
+        ),
+    ] {
+        assert_eq!(wrong_beside_an_app(&acme(keys)), format!("locum.toml:{problem}"));
+    }
 }
 
 /// C1: secrets come from files of their own, relative to the configuration's folder.

@@ -9,6 +9,10 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rcgen::{
+    CertificateParams, CertificateRevocationList, CertificateRevocationListParams, KeyIdMethod, RevokedCertParams,
+    SerialNumber, date_time_ymd,
+};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion, version};
@@ -17,7 +21,7 @@ use crate::authority::{Authority, Identity};
 use crate::locum::{Locum, binary, configuration};
 use crate::upstream::Upstream;
 
-fn with_tls(upstream: &Upstream, identities: &[&Identity], more: &str) -> String {
+pub(crate) fn with_tls(upstream: &Upstream, identities: &[&Identity], more: &str) -> String {
     let tables: Vec<String> =
         identities.iter().map(|identity| table(&identity.certificate(), &identity.key())).collect();
     configuration(upstream.address, &tables.concat()).replace("threads = 2", &format!("threads = 2\n{more}"))
@@ -29,19 +33,26 @@ fn table(certificate: &Path, key: &Path) -> String {
 }
 
 /// How a client speaks.
-struct Client<'a> {
-    believes: &'a Authority,
-    shows: Option<&'a Identity>,
-    version: &'static SupportedProtocolVersion,
-    offers: &'static [&'static [u8]],
+pub(crate) struct Client<'a> {
+    pub(crate) believes: &'a Authority,
+    pub(crate) shows: Option<&'a Identity>,
+    pub(crate) version: &'static SupportedProtocolVersion,
+    pub(crate) offers: &'static [&'static [u8]],
 }
 
 impl<'a> Client<'a> {
-    fn of(believes: &'a Authority) -> Self {
+    pub(crate) fn of(believes: &'a Authority) -> Self {
         Self { believes, shows: None, version: &version::TLS13, offers: &[b"http/1.1"] }
     }
 
-    fn connect(&self, gate: &Locum, name: &str) -> StreamOwned<ClientConnection, TcpStream> {
+    pub(crate) fn connect(&self, gate: &Locum, name: &str) -> StreamOwned<ClientConnection, TcpStream> {
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let tcp = TcpStream::connect(gate.address()).unwrap();
+        tcp.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        StreamOwned::new(ClientConnection::new(self.config(), name).unwrap(), tcp)
+    }
+
+    fn config(&self) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(self.believes.certificate()).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -56,15 +67,16 @@ impl<'a> Client<'a> {
             }
         };
         config.alpn_protocols = self.offers.iter().map(|offer| offer.to_vec()).collect();
-        let name = ServerName::try_from(name.to_owned()).unwrap();
-        let tcp = TcpStream::connect(gate.address()).unwrap();
-        tcp.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        StreamOwned::new(ClientConnection::new(Arc::new(config), name).unwrap(), tcp)
+        Arc::new(config)
     }
 }
 
 /// One request; the status, or why there is none.
-fn get(stream: &mut StreamOwned<ClientConnection, TcpStream>, host: &str, path: &str) -> Result<u16, std::io::Error> {
+pub(crate) fn get(
+    stream: &mut StreamOwned<ClientConnection, TcpStream>,
+    host: &str,
+    path: &str,
+) -> Result<u16, std::io::Error> {
     stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes())?;
     let mut answer = Vec::new();
     let mut piece = [0; 4096];
@@ -81,11 +93,11 @@ fn get(stream: &mut StreamOwned<ClientConnection, TcpStream>, host: &str, path: 
     }
 }
 
-fn shown(stream: &StreamOwned<ClientConnection, TcpStream>) -> Vec<u8> {
+pub(crate) fn shown(stream: &StreamOwned<ClientConnection, TcpStream>) -> Vec<u8> {
     stream.conn.peer_certificates().unwrap()[0].to_vec()
 }
 
-fn der(identity: &Identity) -> Vec<u8> {
+pub(crate) fn der(identity: &Identity) -> Vec<u8> {
     CertificateDer::from_pem_file(identity.certificate()).unwrap().to_vec()
 }
 
@@ -142,9 +154,17 @@ fn hang_up(gate: &Locum) {
     rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
 }
 
-fn wait_for_log(gate: &Locum, text: &str) {
+const READ_AGAIN: &str = "the configuration was taken up anew";
+const NOT_READ_AGAIN: &str = "the one in force stays";
+
+pub(crate) fn wait_for_log(gate: &Locum, text: &str) {
+    wait_for_log_of(gate, text, 1);
+}
+
+/// Until a text stands in the log so many times.
+fn wait_for_log_of(gate: &Locum, text: &str, times: usize) {
     let started = Instant::now();
-    while !gate.log().contains(text) {
+    while gate.log().matches(text).count() < times {
         assert!(started.elapsed() < Duration::from_secs(10), "`{text}` was not logged:\n{}", gate.log());
         std::thread::sleep(Duration::from_millis(10));
     }
@@ -166,14 +186,14 @@ fn certificates_are_exchanged_without_ending_a_connection() {
 
     copy(&next.certificate(), &served.certificate());
     hang_up(&gate);
-    wait_for_log(&gate, "the one in force stays");
+    wait_for_log(&gate, NOT_READ_AGAIN);
     let mut stream = Client::of(&authority).connect(&gate, "app.test");
     assert_eq!(get(&mut stream, "app.test", "/pub/b").unwrap(), 200);
     assert_eq!(shown(&stream), before, "a certificate without its key is not taken");
 
     copy(&next.key(), &served.key());
     hang_up(&gate);
-    wait_for_log(&gate, "the configuration was taken up anew");
+    wait_for_log(&gate, READ_AGAIN);
     let mut stream = Client::of(&authority).connect(&gate, "app.test");
     assert_eq!(get(&mut stream, "app.test", "/pub/c").unwrap(), 200);
     assert_eq!(shown(&stream), der(&next));
@@ -193,6 +213,87 @@ fn clients_show_a_certificate_where_they_have_to() {
         assert_eq!(get(&mut stream, "app.test", "/pub/x").is_ok(), passes);
     }
     assert_eq!(upstream.count(), 1);
+}
+
+/// A list of these serial numbers by this authority, good until a year begins.
+fn revoked(authority: &Authority, serials: &[u64], until: i32) -> CertificateRevocationList {
+    let revoked = |serial: &u64| RevokedCertParams {
+        serial_number: SerialNumber::from(*serial),
+        revocation_time: date_time_ymd(2024, 1, 1),
+        reason_code: None,
+        invalidity_date: None,
+    };
+    let params = CertificateRevocationListParams {
+        this_update: date_time_ymd(2020, 1, 1),
+        next_update: date_time_ymd(until, 1, 1),
+        crl_number: SerialNumber::from(1),
+        issuing_distribution_point: None,
+        revoked_certs: serials.iter().map(revoked).collect(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    params.signed_by(&authority.issuer).unwrap()
+}
+
+fn client_no(authority: &Authority, serial: u64) -> Identity {
+    let mut params = CertificateParams::new(vec![format!("client-{serial}.test")]).unwrap();
+    params.serial_number = Some(SerialNumber::from(serial));
+    authority.vouch(&params)
+}
+
+/// G11, TL-005: who was revoked is turned away from the next SIGHUP on, and resumes no session; a list past its date
+/// or of a strange authority lets nobody in, and one that cannot be read changes nothing.
+#[test]
+fn a_client_whose_certificate_was_revoked_is_turned_away() {
+    let (upstream, authority, stranger) = (Upstream::echo(), Authority::new(), Authority::new());
+    let app = authority.vouch_for("app.test");
+    let (first, second) = (client_no(&authority, 7), client_no(&authority, 8));
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("revoked.crl");
+    std::fs::write(&list, revoked(&authority, &[99], 2999).pem().unwrap()).unwrap();
+    let (ca, crl) = (folder.path().join("clients.pem"), list.display());
+    copy(&authority.certificate(), &ca);
+    let asks = format!("client_ca_file = \"{}\"\nclient_crl_files = [\"{crl}\"]", ca.display());
+    let gate = Locum::start(&with_tls(&upstream, &[&app], &asks));
+    let passes = |shows: &Identity| {
+        let client = Client { shows: Some(shows), ..Client::of(&authority) };
+        get(&mut client.connect(&gate, "app.test"), "app.test", "/pub/x").is_ok()
+    };
+    let again = |list_is: &[u8], times: usize, says: &str| {
+        std::fs::write(&list, list_is).unwrap();
+        hang_up(&gate);
+        wait_for_log_of(&gate, says, times);
+    };
+    assert!(passes(&first) && passes(&second));
+
+    let config = Client { shows: Some(&first), version: &version::TLS13, ..Client::of(&authority) }.config();
+    let mut resumed = Vec::new();
+    for _ in 0..2 {
+        let tcp = TcpStream::connect(gate.address()).unwrap();
+        tcp.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let name = ServerName::try_from("app.test").unwrap();
+        let mut stream = StreamOwned::new(ClientConnection::new(Arc::clone(&config), name).unwrap(), tcp);
+        assert_eq!(get(&mut stream, "app.test", "/pub/x").unwrap(), 200);
+        resumed.push(stream.conn.handshake_kind() == Some(rustls::HandshakeKind::Resumed));
+    }
+    assert_eq!(resumed, [false, false]);
+
+    again(revoked(&authority, &[7], 2999).pem().unwrap().as_bytes(), 1, READ_AGAIN);
+    assert!(!passes(&first) && passes(&second));
+    again(b"no list", 1, NOT_READ_AGAIN);
+    assert!(!passes(&first) && passes(&second), "what was in force stays");
+    again(revoked(&authority, &[8], 2999).der(), 2, READ_AGAIN);
+    assert!(passes(&first) && !passes(&second), "in DER too");
+    again(revoked(&authority, &[7], 2021).pem().unwrap().as_bytes(), 3, READ_AGAIN);
+    assert!(!passes(&first) && !passes(&second), "a list past its date proves nothing");
+    wait_for_log(&gate, "is past its date");
+    again(revoked(&stranger, &[], 2999).pem().unwrap().as_bytes(), 4, READ_AGAIN);
+    assert!(!passes(&first) && !passes(&second), "a list of somebody else proves nothing");
+
+    // The authorities are read again too: from here on only the other one is known.
+    let theirs = client_no(&stranger, 9);
+    copy(&stranger.certificate(), &ca);
+    again(revoked(&stranger, &[], 2999).pem().unwrap().as_bytes(), 5, READ_AGAIN);
+    assert!(passes(&theirs) && !passes(&first));
 }
 
 /// TL-003, TL-004: what is no handshake, or takes too long, ends the connection, and others are served.
@@ -218,6 +319,24 @@ fn a_handshake_that_is_wrong_or_slow_ends_the_connection() {
         let read = stream.read_to_end(&mut answer);
         assert!(!answer.starts_with(b"HTTP"), "{:?} {read:?}", String::from_utf8_lossy(&answer));
     }
+    // A hello, and in the middle of the handshake `close_notify`.
+    let began = Instant::now();
+    let mut stream = TcpStream::connect(gate.address()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let hello = hello(&Client::of(&authority));
+    stream.write_all(&hello).unwrap();
+    stream.write_all(b"\x15\x03\x03\x00\x02\x01\x00").unwrap();
+    let read = stream.read_to_end(&mut Vec::new());
+    assert!(read.is_ok() || read.is_err_and(|error| is_an_end(&error)), "the connection ends");
+    assert!(began.elapsed() < Duration::from_secs(5), "and it does so at once: {:?}", began.elapsed());
+    // The same hello in records of one byte, as fast as they go, is a hello.
+    let mut stream = TcpStream::connect(gate.address()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let pieces: Vec<u8> = hello[5..].iter().flat_map(|byte| [0x16, 3, 1, 0, 1, *byte]).collect();
+    stream.write_all(&pieces).unwrap();
+    let mut answer = [0];
+    stream.read_exact(&mut answer).unwrap();
+    assert!(matches!(answer[0], 0x15 | 0x16), "an answer of TLS: {answer:?}");
     // One record of one byte each second.
     let ended = loop {
         let sent = slow.write_all(b"\x16\x03\x01\x00\x01\x01");
@@ -232,6 +351,14 @@ fn a_handshake_that_is_wrong_or_slow_ends_the_connection() {
     let mut stream = Client::of(&authority).connect(&gate, "app.test");
     assert_eq!(get(&mut stream, "app.test", "/pub/x").unwrap(), 200);
     assert_eq!(upstream.count(), 1);
+}
+
+/// The first record that a client sends.
+fn hello(client: &Client<'_>) -> Vec<u8> {
+    let name = ServerName::try_from("app.test").unwrap();
+    let mut hello = Vec::new();
+    ClientConnection::new(client.config(), name).unwrap().write_tls(&mut hello).unwrap();
+    hello
 }
 
 fn is_an_end(error: &std::io::Error) -> bool {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 #![expect(unreachable_pub, reason = "the harness is shared by several tests, each a crate of its own")]
 
+mod acme;
 mod bodies;
 mod crowd;
 mod dev;
@@ -16,6 +17,8 @@ mod rows;
 mod stories;
 mod tls;
 
+#[path = "../harness/acme.rs"]
+mod acme_server;
 #[path = "../harness/authority.rs"]
 mod authority;
 #[expect(dead_code, reason = "the harness is shared by several tests, and this one needs little of it")]

@@ -11,6 +11,7 @@ use crate::cli::output::{Output, print};
 use crate::cli::{find, in_process};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{self, Purpose, Settings};
+use crate::server::acme::{self, Obtained};
 use crate::server::secrets;
 use crate::server::tls::Certificates;
 use crate::store::Location;
@@ -34,16 +35,17 @@ pub(in crate::cli) async fn check(global: &Global, output: Output) -> Result<(),
     let settings = find::load(&file, Purpose::Serve)?;
     let keys = &settings.secrets;
     secrets::read(&keys.pepper_file, &keys.tombstone_key_file).map_err(Failure::failed)?;
+    let mut warnings = Vec::new();
     if let Some(tls) = &settings.server.tls {
-        let certificates = Certificates::read(tls).map_err(Failure::failed)?;
-        certificates.server_config().map_err(Failure::failed)?;
+        let certificates = Certificates::read(tls, &Obtained::default()).map_err(Failure::failed)?;
+        tls.acme.as_ref().map_or(Ok(()), acme::check).map_err(Failure::failed)?;
         if let Some(wrong) = certificates.out_of_date(SystemClock.now()).into_iter().next() {
             return Err(Failure::failed(wrong));
         }
+        warnings.extend(certificates.ending(SystemClock.now()));
     }
     let store = store_in_words(&settings).await?;
 
-    let mut warnings = Vec::new();
     let mut notes = vec![store];
     for remark in config::remarks(&settings) {
         if remark.warning { warnings.push(remark.text) } else { notes.push(remark.text) }

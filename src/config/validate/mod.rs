@@ -11,6 +11,7 @@ mod resilience;
 mod routes;
 mod server;
 mod tables;
+mod tls;
 mod urls;
 
 use std::fmt::Display;

@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
-use super::urls::Reported;
+use super::tls::tls;
 use super::{Findings, Surroundings};
 use crate::config::duration;
 use crate::config::file::{ServerTable, TrustedHeader};
 use crate::config::problems::Problem;
-use crate::config::settings::{CertificateFiles, ServerSettings, TlsSettings};
+use crate::config::settings::ServerSettings;
 use crate::config::tree::At;
 use crate::gateway::{HopSettings, HopWords, TrustedProxies};
 
@@ -35,41 +35,6 @@ pub(super) fn server(
         h2c: table.h2c,
         tls: tls.ok()?,
     })
-}
-
-/// What only one of plain and TLS understands would be silently ignored with the other.
-fn tls(
-    table: &ServerTable,
-    at: &At<'_>,
-    around: &Surroundings<'_>,
-    findings: &mut Findings,
-) -> Result<Option<TlsSettings>, Reported> {
-    let certificates = findings.each(&at.key("tls"), &table.tls, |findings, at, table| {
-        let certificate = around.path(&at.key("certificate_file"), &table.certificate_file, findings);
-        let key = around.path(&at.key("key_file"), &table.key_file, findings);
-        Some(CertificateFiles { certificate: certificate?, key: key? })
-    });
-    let ca_at = at.key("client_ca_file");
-    let client_authorities = match &table.client_ca_file {
-        Some(file) => Some(around.path(&ca_at, file, findings).ok_or(Reported)?),
-        None => None,
-    };
-    let certificates = certificates.ok_or(Reported)?;
-    if certificates.is_empty() {
-        if client_authorities.is_some() && !at.was_removed("tls") {
-            let wrong = format!("`{}` has no effect: there is no `server.tls`", ca_at.name());
-            findings.add(Problem::at(ca_at.key_place(), wrong).instead("name a certificate, or leave this out"));
-            return Err(Reported);
-        }
-        return Ok(None);
-    }
-    if table.h2c {
-        let at = at.key("h2c");
-        let wrong = format!("`{}` has no effect: clients have to speak TLS here", at.name());
-        findings.add(Problem::at(at.key_place(), wrong).instead("leave it out: HTTP/2 is spoken over TLS anyway"));
-        return Err(Reported);
-    }
-    Ok(Some(TlsSettings { certificates, client_authorities }))
 }
 
 fn hops(table: &ServerTable, at: &At<'_>, findings: &mut Findings) -> Option<HopSettings> {
