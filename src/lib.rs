@@ -15,7 +15,7 @@
 //!              provision   operations: one function, one rule set, one transaction, its actions
 //!              admin       the control plane's face: the admin API
 //!   running    config      the TOML file, all of its problems at once, the rooms' settings
-//!              telemetry   log and metrics
+//!              telemetry   log, metrics and traces
 //!              server      composition: open, build, bind, run, drain; how a connection comes in (TLS, proxies, HTTP/2)
 //!              cli         the command line
 //! ```

@@ -7,6 +7,7 @@
 
 mod certificates;
 mod resilience;
+mod telemetry;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::policy::upgrades::WEBSOCKET;
 pub(crate) use certificates::{AcmeTable, CertificateTable};
 pub(crate) use resilience::{HealthTable, OutlierTable, RetryTable};
+pub(crate) use telemetry::{LogFormat, LogTable, TracingTable};
 
 /// Locum's configuration: where it listens, what it keeps, and the apps behind it.
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -47,6 +49,12 @@ pub(crate) struct File {
     pub(crate) secrets: SecretsTable,
     /// What the gateway writes about itself.
     pub(crate) log: LogTable,
+    /// Spans of OpenTelemetry, sent to a collector.
+    ///
+    /// A request has one for itself and one below it for the exchange with the app, which is told of it by `traceparent`
+    /// (W3C Trace Context). They hold what the access log holds. Without an endpoint nothing is traced, and what clients
+    /// say about traces reaches the app as it is.
+    pub(crate) tracing: TracingTable,
     /// The apps behind the gateway, each under a name of its own: `a-z`, `0-9` and `-`, at most 32
     /// characters, a letter first.
     ///
@@ -229,29 +237,6 @@ pub(crate) struct SecretsTable {
     pub(crate) pepper_file: String,
     /// The key under which the names of deleted accounts are remembered. It can never be changed.
     pub(crate) tombstone_key_file: String,
-}
-
-/// What the gateway writes about itself.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct LogTable {
-    /// The form of a line.
-    pub(crate) format: LogFormat,
-    /// `error`, `warn`, `info`, `debug`, `trace` or `off`: this kind of line and what is more important. Or directives
-    /// for parts of Locum, such as `info,locum::gateway=debug`.
-    pub(crate) level: String,
-}
-
-/// The form of a line in the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum LogFormat {
-    /// Text on a terminal, JSON elsewhere.
-    Auto,
-    /// One JSON object a line.
-    Json,
-    /// Text for people.
-    Text,
 }
 
 /// One app behind the gateway.
@@ -545,12 +530,6 @@ impl Default for PatsTable {
 impl Default for SecretsTable {
     fn default() -> Self {
         Self { pepper_file: "pepper".to_owned(), tombstone_key_file: "tombstone.key".to_owned() }
-    }
-}
-
-impl Default for LogTable {
-    fn default() -> Self {
-        Self { format: LogFormat::Auto, level: "info".to_owned() }
     }
 }
 

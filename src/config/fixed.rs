@@ -9,6 +9,7 @@ use super::settings::{AcmeSettings, Settings};
 use super::tree::At;
 use crate::cluster::{Authorities, RedisSettings};
 use crate::store::Location;
+use crate::telemetry::trace;
 
 /// A problem for each of them that differs between what is in force and what was read now.
 pub(super) fn changed(in_force: &Settings, now: &Settings, root: &At<'_>) -> Vec<Problem> {
@@ -25,6 +26,12 @@ pub(super) fn changed(in_force: &Settings, now: &Settings, root: &At<'_>) -> Vec
         ("secrets", "pepper_file", in_force.secrets.pepper_file != now.secrets.pepper_file),
         ("secrets", "tombstone_key_file", in_force.secrets.tombstone_key_file != now.secrets.tombstone_key_file),
         ("log", "format", in_force.log.format != now.log.format),
+        ("tracing", "endpoint", endpoint(in_force) != endpoint(now)),
+        ("tracing", "sample_one_in", traced_otherwise(in_force, now, |tracing| &tracing.sample_one_in)),
+        ("tracing", "service_name", traced_otherwise(in_force, now, |tracing| &tracing.service_name)),
+        ("tracing", "headers_file", traced_otherwise(in_force, now, |tracing| &tracing.headers)),
+        ("tracing", "ca_file", traced_otherwise(in_force, now, |tracing| &tracing.tls)),
+        ("tracing", "timeout", traced_otherwise(in_force, now, |tracing| &tracing.timeout)),
     ];
     let changed = differs.into_iter().filter(|(_, _, differs)| *differs);
     changed.map(|(table, key, _)| problem(&root.key(table), key)).collect()
@@ -51,6 +58,19 @@ fn place_of(location: &Location) -> (Option<&Path>, Option<&str>) {
 
 fn redis<'s, T>(settings: &'s Settings, part: impl FnOnce(&'s RedisSettings) -> T) -> Option<T> {
     settings.redis.as_ref().map(part)
+}
+
+fn endpoint(settings: &Settings) -> Option<&trace::Endpoint> {
+    settings.tracing.as_ref().map(|tracing| &tracing.endpoint)
+}
+
+/// Whether both are traced, and a part of how differs.
+fn traced_otherwise<T: PartialEq>(
+    in_force: &Settings,
+    now: &Settings,
+    part: impl for<'s> Fn(&'s trace::Settings) -> &'s T,
+) -> bool {
+    in_force.tracing.as_ref().zip(now.tracing.as_ref()).is_some_and(|(in_force, now)| part(in_force) != part(now))
 }
 
 fn url(settings: &RedisSettings) -> &str {

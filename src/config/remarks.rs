@@ -3,6 +3,8 @@
 //! A configuration without problems can still be a surprise. These sentences say what is in force, and warn
 //! of what is allowed but dangerous.
 
+use std::net::IpAddr;
+
 use super::settings::{AppSettings, Settings};
 use crate::authn::lockout::{Counts, OnLoss};
 use crate::cluster::RedisSettings;
@@ -67,6 +69,7 @@ pub fn remarks(settings: &Settings) -> Vec<Remark> {
         ));
     }
     remarks.push(lockout(settings, exposed));
+    remarks.extend(traces(settings));
     for app in &settings.apps {
         remarks.push(note(app_in_words(app)));
         let public = app.routing.routes.iter().filter(|route| route.rule.public);
@@ -125,6 +128,25 @@ fn lockout(settings: &Settings, exposed: bool) -> Remark {
             }
         }
     }
+}
+
+/// Who is told of requests, and of how many.
+fn traces(settings: &Settings) -> Vec<Remark> {
+    let Some(tracing) = &settings.tracing else { return Vec::new() };
+    let endpoint = &tracing.endpoint;
+    let count = match tracing.sample_one_in.get() {
+        1 => "every request".to_owned(),
+        number => format!("one request in {number}"),
+    };
+    let mut remarks = vec![note(format!("sends spans of {count} to `{endpoint}`"))];
+    let here = endpoint.host() == "localhost" || endpoint.host().parse().is_ok_and(|host: IpAddr| host.is_loopback());
+    if !tracing.headers.is_empty() && !endpoint.tls && !here {
+        remarks.push(warning(
+            "`tracing.headers_file` is sent to another machine without TLS: it can be read on the way; use `https://`"
+                .to_owned(),
+        ));
+    }
+    remarks
 }
 
 fn app_in_words(app: &AppSettings) -> String {

@@ -49,7 +49,11 @@ impl Settings {
             tunnels: app.tunnels.clone(),
             resilience: app.resilience.clone(),
         };
-        gateway::Settings { hops: self.server.hops.clone(), apps: self.apps.iter().map(app).collect() }
+        gateway::Settings {
+            hops: self.server.hops.clone(),
+            access_log: self.access_log,
+            apps: self.apps.iter().map(app).collect(),
+        }
     }
 
     pub fn provision(&self) -> provision::Settings {

@@ -15,12 +15,12 @@ use crate::authn::lockout::LockoutSettings;
 use crate::cluster::RedisSettings;
 use crate::directory::AppName;
 use crate::gateway::{
-    HeaderLine, HopSettings, Identity, Preset, Resilience, SecretHeaderSettings, Timeouts, TransportSettings,
-    TunnelSettings,
+    AccessLogSettings, HeaderLine, HopSettings, Identity, Preset, Resilience, SecretHeaderSettings, Timeouts,
+    TransportSettings, TunnelSettings,
 };
 use crate::policy::AppRoutes;
 use crate::store::Location;
-use crate::telemetry::log;
+use crate::telemetry::{log, trace};
 
 /// Everything that is configured, by table.
 #[derive(Debug, Clone)]
@@ -37,6 +37,10 @@ pub struct Settings {
     pub pats: PatsSettings,
     pub secrets: SecretsSettings,
     pub log: log::Settings,
+    /// Which requests the access log has.
+    pub access_log: AccessLogSettings,
+    /// `None`: nothing is traced.
+    pub tracing: Option<trace::Settings>,
     /// By name, in its order; a route table can be built of them. Not empty where [`super::Purpose::Serve`] was asked for.
     pub apps: Vec<AppSettings>,
 }

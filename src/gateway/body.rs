@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
+use super::spans::OpenSpans;
 use super::trailers::{TooLarge, Trailers};
 use super::upstream::{Entered, ResponseBody};
 use crate::cluster::Guard;
@@ -49,8 +50,8 @@ impl BodyError {
     }
 }
 
-/// The body of every answer of the gateway.
-pub struct Body(Kind);
+/// The body of every answer of the gateway, with what is said of it in a trace.
+pub struct Body(Kind, Option<Box<OpenSpans>>);
 
 enum Kind {
     Whole(Option<Bytes>),
@@ -77,12 +78,12 @@ pub(super) struct StreamLimits {
 
 impl Body {
     pub(super) fn empty() -> Self {
-        Self(Kind::Whole(None))
+        Self(Kind::Whole(None), None)
     }
 
     pub(super) fn whole(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
-        Self(Kind::Whole((!bytes.is_empty()).then_some(bytes)))
+        Self(Kind::Whole((!bytes.is_empty()).then_some(bytes)), None)
     }
 
     /// The place at the app is given up with the body.
@@ -97,7 +98,12 @@ impl Body {
         let deadline = limits.deadline.filter(|_| !body.is_end_stream());
         let deadline = deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline)));
         let idle = Idle::new(limits.idle);
-        Self(Kind::Streaming(Streaming { body, guard, idle, deadline, trailers, _entered: entered }))
+        Self(Kind::Streaming(Streaming { body, guard, idle, deadline, trailers, _entered: entered }), None)
+    }
+
+    /// These end when the body does.
+    pub(super) fn with_spans(self, spans: Option<Box<OpenSpans>>) -> Self {
+        Self(self.0, spans)
     }
 }
 
@@ -106,7 +112,8 @@ impl http_body::Body for Body {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut self.0 {
+        let Self(kind, spans) = &mut *self;
+        match kind {
             Kind::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Kind::Streaming(streaming) => {
                 let frame = ready!(streaming.poll_frame(cx));
@@ -114,6 +121,9 @@ impl http_body::Body for Body {
                     metrics::counter!("locum_bodies_broken_total", "side" => "response", "why" => error.slug())
                         .increment(1);
                     tracing::debug!(%error, "the body of a response ended early");
+                    if let Some(spans) = spans {
+                        spans.broke(error.slug());
+                    }
                 }
                 Poll::Ready(frame)
             }

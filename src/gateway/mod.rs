@@ -7,6 +7,8 @@
 //! Architecture invariant: this room does not know the store. It answers from what `authn` and `authz`
 //! hold; a known credential costs no message, no lock that is waited for, and no call to anybody.
 
+mod access_log;
+mod blot;
 mod body;
 mod client;
 mod forwarded;
@@ -20,6 +22,7 @@ mod plan;
 mod record;
 mod refusal;
 mod settings;
+mod spans;
 mod trailers;
 mod tunnel;
 mod upstream;
@@ -31,6 +34,7 @@ use std::sync::Arc;
 use http::Response;
 use tower::{Service, ServiceBuilder};
 
+pub use access_log::AccessLogSettings;
 pub use body::{Body, BodyError};
 pub use client::{HopSettings, HopWords, Scheme, TrustedProxies};
 pub use hangup::Hangup;
@@ -51,6 +55,7 @@ use crate::authn::Authn;
 use crate::authz::Authz;
 use crate::clock::Clock;
 use crate::cluster::InFlight;
+use crate::telemetry::trace::Traces;
 use layer::{Authenticate, Authorize, Contain, Hygiene, Identify, RequestIdLayer, Resolve, Route, Throttle, forward};
 
 /// The hygiene of a head by itself, for its fuzz target.
@@ -75,6 +80,8 @@ pub struct Parts {
     pub app_connections: AppConnections,
     /// Tells the request ids of this run from those of another; drawn at random.
     pub run: u32,
+    /// Where spans are put; `None`: nobody wants any.
+    pub traces: Option<Traces>,
 }
 
 /// The gateway, from which each core takes a stack of its own.
@@ -127,7 +134,7 @@ impl Gateway {
     + Send
     + 'static
     + use<> {
-        let Parts { authn, authz, in_flight, clock, app_connections, run } = self.parts.clone();
+        let Parts { authn, authz, in_flight, clock, app_connections, run, traces } = self.parts.clone();
         let plan = Plan::compile_with(&self.settings, &self.shared)
             .expect("the same settings were compiled in `Gateway::new`");
         let upstream = upstream::Upstreams::new(plan.instances, app_connections);
@@ -135,9 +142,11 @@ impl Gateway {
         let meters = Arc::new(meters::Meters::new(&self.settings));
         let ids = Arc::new(visit::RequestIds::new(run, core));
         let hops = Arc::new(self.settings.hops.clone());
+        let access_log = Arc::new(access_log::AccessLog::new(self.settings.access_log));
+        let tracer = traces.map(|traces| Arc::new(traces.tracer()));
 
         ServiceBuilder::new()
-            .layer(RequestIdLayer { ids, clock, meters, hops })
+            .layer(RequestIdLayer { ids, clock, meters, hops, access_log, tracer })
             .layer(Contain)
             .layer(Hygiene { plan: Arc::clone(&plan) })
             .layer(Route { plan: Arc::clone(&plan) })

@@ -4,6 +4,7 @@
 //! allocated: what is known of a principal or a route is shared with whoever found it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::authn::Proven;
 use crate::policy::Route;
@@ -18,6 +19,8 @@ pub(super) struct Record {
     pub(super) reason: Option<&'static str>,
     /// `HOST:PORT` of the app's instance that answered, or failed to.
     pub(super) upstream: Option<Arc<str>>,
+    /// When the app was first asked, of a request that is traced.
+    pub(super) asked_at: Option<Instant>,
 }
 
 /// The outcome of a request, as a small closed set for metrics.

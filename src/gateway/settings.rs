@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 
+use super::access_log::AccessLogSettings;
 use super::client::HopSettings;
 use super::identity_headers::{HeaderLine, Preset};
 use super::tunnel::TunnelSettings;
@@ -17,6 +18,7 @@ use crate::policy::{AppRoutes, OwnTimeouts, RouteTable, TableProblem};
 pub struct Settings {
     /// Whose word about the client is taken.
     pub hops: HopSettings,
+    pub access_log: AccessLogSettings,
     pub apps: Vec<AppSettings>,
 }
 

@@ -13,6 +13,7 @@ use super::hangup::Hangup;
 use super::head_guard::{HeadFault, REFUSED_PATH};
 use super::record::{Decision, Record};
 use super::refusal::{Format, Refusal};
+use super::spans::Trace;
 use super::trailers::Terms;
 use super::tunnel::Ask;
 use crate::clock::Timestamp;
@@ -172,6 +173,8 @@ pub(super) struct Visit {
     pub(super) now: Timestamp,
     /// What the client said of trailers.
     pub(super) trailers: Terms,
+    /// Its place in a trace; `None`: nobody wants traces.
+    pub(super) trace: Option<Arc<Trace>>,
     /// Why it is to be refused unread.
     pub(super) fault: Option<HeadFault>,
     /// That it would like to become a tunnel.

@@ -26,6 +26,7 @@ use crate::config::settings::Upstream;
 use crate::gateway::{self, AppConnections, Gateway};
 use crate::telemetry::log::{Log, LogFilter, LostLines};
 use crate::telemetry::metrics::{Metrics, MetricsError};
+use crate::telemetry::trace::{Exporting, Traces};
 
 /// Threads of the control runtime.
 const CONTROL_THREADS: usize = 2;
@@ -127,7 +128,9 @@ async fn run(
     let listeners = listener::bind(settings.server.listen, threads)?;
     let address = listeners[0].local_addr()?;
     let open_files = descriptors::raise();
-    let parts = parts(&house, &clock, AppConnections::up_to(descriptors::for_apps(open_files)));
+    let exporting = Exporting::start(settings.tracing.as_ref(), house::random);
+    let app_connections = AppConnections::up_to(descriptors::for_apps(open_files));
+    let parts = parts(&house, &clock, app_connections, exporting.traces());
     let gateway = Gateway::new(settings.gateway(), parts()).map_err(|problems| ServeError::gateway(&problems))?;
     let obtained = Obtained::default();
     let acme = settings.server.tls.as_ref().and_then(|tls| tls.acme.clone());
@@ -184,6 +187,7 @@ async fn run(
         drained = drained => drained.map_err(io::Error::other)?,
         () = signals::to_end() => tracing::warn!("a second signal: what was still running is dropped"),
     }
+    exporting.end().await;
     upkeep.abort();
     watching.abort();
     if let Some(obtaining) = obtaining {
@@ -206,6 +210,7 @@ fn parts(
     house: &House,
     clock: &Arc<dyn Clock>,
     app_connections: AppConnections,
+    traces: Option<Traces>,
 ) -> impl Fn() -> gateway::Parts + Send + Sync + use<> {
     let (authn, authz) = (house.authn.clone(), house.authz.clone());
     let (in_flight, clock) = (house.in_flight.clone(), Arc::clone(clock));
@@ -219,6 +224,7 @@ fn parts(
             clock: Arc::clone(&clock),
             app_connections: app_connections.clone(),
             run: u32::from_ne_bytes(run),
+            traces: traces.clone(),
         }
     }
 }

@@ -107,6 +107,9 @@ fn the_example_tells_the_real_defaults() {
             ".redis.url",
             ".redis.url_file",
             ".redis.ca_file",
+            ".tracing.endpoint",
+            ".tracing.headers_file",
+            ".tracing.ca_file",
             ".apps.wiki.tls.ca_file",
             ".apps.wiki.tls.server_name",
             ".apps.wiki.tls.certificate_file",
@@ -126,7 +129,16 @@ fn the_example_tells_the_real_defaults() {
 
     let tls = ["client_ca_file", "[[server.tls", "certificate_file", "key_file"];
     let times = ["response_timeout", "idle_timeout", "total_timeout", "health"];
-    let others = ["url_file", "ca_file", "url = \"redis", "username_header", "tls = {", "secret_header"];
+    let others = [
+        "url_file",
+        "ca_file",
+        "url = \"redis",
+        "username_header",
+        "tls = {",
+        "secret_header",
+        "endpoint",
+        "headers_file",
+    ];
     let no_default = [&tls[..], &times, &others].concat();
     let live = uncommented(|key| !no_default.iter().any(|start| key.starts_with(start)));
     let live = live.replace("on_loss = \"count\"", "").replace("timeout = \"100ms\"", "");
@@ -139,7 +151,7 @@ fn the_example_tells_the_real_defaults() {
 #[test]
 fn the_example_has_no_problem() {
     assert!(read(config::TEMPLATE, Purpose::Administer).apps.is_empty());
-    let of_files = ["url_file", "ca_file", "tls = {", "secret_header"];
+    let of_files = ["url_file", "ca_file", "tls = {", "secret_header", "headers_file"];
     let all = read(&uncommented(|key| !of_files.iter().any(|start| key.starts_with(start))), Purpose::Serve);
     assert!(all.redis.is_some());
     assert_eq!(all.apps.len(), 1);

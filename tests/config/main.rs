@@ -10,6 +10,7 @@ mod remarks;
 mod rooms;
 mod shape;
 mod tables;
+mod tracing;
 mod transport;
 
 use std::ffi::OsString;

@@ -72,6 +72,11 @@ fn the_small_tables_are_told_what_is_wrong_with_their_values() {
             "[store]\nurl = \"sqlite:a\"\nurl_file = \"store.url\"",
             "locum.toml:6:1: `store.url` and `store.url_file` are both given; leave one of them out",
         ),
+        (
+            "[log]\naccess_slow = \"2s\"",
+            "locum.toml:5:1: `log.access_slow` has no effect: every request is written anyway; give \
+             `access_sample_one_in`, or leave this out",
+        ),
     ] {
         assert_eq!(wrong_beside_an_app(table), problem);
     }

@@ -16,11 +16,17 @@ mod reload;
 mod rows;
 mod stories;
 mod tls;
+#[cfg(feature = "otel")]
+mod traces;
 
 #[path = "../harness/acme.rs"]
 mod acme_server;
 #[path = "../harness/authority.rs"]
 mod authority;
+#[cfg(feature = "otel")]
+#[expect(dead_code, reason = "the harness is shared by several tests, and this one needs little of it")]
+#[path = "../harness/collector.rs"]
+mod collector;
 #[expect(dead_code, reason = "the harness is shared by several tests, and this one needs little of it")]
 #[path = "../harness/frames.rs"]
 mod frames;

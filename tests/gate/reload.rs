@@ -206,6 +206,8 @@ fn a_reload_that_needs_a_restart_is_refused_by_the_name_of_its_key() {
         ("[log]", "[admin]\nsocket = \"other.sock\"\n[log]", "`admin.socket`"),
         ("[log]", "[pats]\nprefix = \"acme\"\n[log]", "`pats.prefix`"),
         ("[log]", "[secrets]\npepper_file = \"other\"\n[log]", "`secrets.pepper_file`"),
+        #[cfg(feature = "otel")]
+        ("[log]", "[tracing]\nendpoint = \"http://127.0.0.1:4318\"\n[log]", "`tracing.endpoint`"),
     ] {
         write(&gate, &before.replace(from, to).replace("public = true", "public = false"));
         let refused = gate.cli(&["reload", "--json"]);

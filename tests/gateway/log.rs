@@ -44,7 +44,7 @@ impl Log {
     }
 
     /// The access log's lines of one path.
-    fn lines_of(&self, path: &str) -> Vec<Value> {
+    pub(crate) fn lines_of(&self, path: &str) -> Vec<Value> {
         let access = |line: &Value| line["target"] == "locum::access" && line["fields"]["path"] == path;
         self.text().lines().filter_map(|line| serde_json::from_str(line).ok()).filter(access).collect()
     }

@@ -21,10 +21,14 @@
 //!   tunnel_ends    how they end
 //!   tunnels_http2  the same over HTTP/2
 //!   slow        clients that hold a connection and do nothing with it
+//!   traces      what a collector and an app are told of a trace, and which requests have a line in the log
 //! ```
 
 #![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
 
+#[cfg(feature = "otel")]
+#[path = "../harness/collector.rs"]
+mod collector;
 #[path = "../harness/frames.rs"]
 mod frames;
 #[path = "../harness/h2_app.rs"]
@@ -51,6 +55,8 @@ mod rows;
 mod schemes;
 mod slow;
 mod streams;
+#[cfg(feature = "otel")]
+mod traces;
 mod tunnel_ends;
 mod tunnels;
 mod tunnels_http2;

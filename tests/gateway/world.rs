@@ -19,8 +19,9 @@ use locum::directory::pepper::Peppers;
 use locum::directory::tombstone::TombstoneKey;
 use locum::directory::{AppName, Holding, Networks, PublicId, ReasonCode, Restrictions, RoleName, Username};
 use locum::gateway::{
-    AppConnections, AppSettings, Field, Gateway, HeaderLine, HopSettings, Identity, Parts, Piece, Preset, Resilience,
-    Resolver, SecretHeaderSettings, Settings, Timeouts, TransportSettings, TunnelSettings, Watching,
+    AccessLogSettings, AppConnections, AppSettings, Field, Gateway, HeaderLine, HopSettings, Identity, Parts, Piece,
+    Preset, Resilience, Resolver, SecretHeaderSettings, Settings, Timeouts, TransportSettings, TunnelSettings,
+    Watching,
 };
 use locum::policy::{
     Accept, AppRoutes, HostName, OwnTimeouts, PathPrefix, PathReading, Pattern, RouteSettings, Rule, Upgrades,
@@ -29,6 +30,7 @@ use locum::provision::{self, Provision};
 use locum::server::data_plane::{DataPlane, Limits};
 use locum::server::entrance::Entrance;
 use locum::store::{Location, Store};
+use locum::telemetry::trace::{self, Exporting};
 
 use crate::client::Client;
 
@@ -50,6 +52,9 @@ pub(crate) struct Plan {
     pub(crate) hops: HopSettings,
     pub(crate) entrance: Entrance,
     pub(crate) transport: TransportSettings,
+    pub(crate) access_log: AccessLogSettings,
+    /// Where spans go, and of which requests.
+    pub(crate) tracing: Option<trace::Settings>,
 }
 
 impl Plan {
@@ -67,6 +72,8 @@ impl Plan {
             hops: HopSettings::default(),
             entrance: Entrance::default(),
             transport: TransportSettings::default(),
+            access_log: AccessLogSettings::default(),
+            tracing: None,
         }
     }
 }
@@ -258,8 +265,11 @@ impl World {
             clock,
             app_connections: plan.app_connections.clone(),
             run: 0x7e57,
+            traces: runtime
+                .block_on(async { Exporting::start(plan.tracing.as_ref(), |bytes| rand::fill(bytes)).traces() }),
         };
-        let gateway = Gateway::new(Settings { hops: plan.hops.clone(), apps }, parts).unwrap();
+        let settings = Settings { hops: plan.hops.clone(), access_log: plan.access_log, apps };
+        let gateway = Gateway::new(settings, parts).unwrap();
         let watching = runtime.block_on(gateway.watch(&plan.resolver));
         let listeners = locum::server::listener::bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();
         let address = listeners[0].local_addr().unwrap();

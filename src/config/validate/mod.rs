@@ -12,6 +12,7 @@ mod routes;
 mod server;
 mod tables;
 mod tls;
+mod tracing;
 mod urls;
 
 use std::fmt::Display;
@@ -168,6 +169,8 @@ fn settings(file: &File, root: &At<'_>, around: &Surroundings<'_>, findings: &mu
     let pats = tables::pats(&file.pats, &root.key("pats"), findings);
     let secrets = tables::secrets(&file.secrets, &root.key("secrets"), around, findings);
     let log = tables::log(&file.log, &root.key("log"), findings);
+    let access_log = tracing::access_log(&file.log, &root.key("log"), findings);
+    let tracing = tracing::tracing(&file.tracing, &root.key("tracing"), around, findings);
     let listen = server.as_ref().map(|server| server.listen);
     let apps = apps::apps(&file.apps, root, listen, around, findings);
     Some(Settings {
@@ -180,6 +183,8 @@ fn settings(file: &File, root: &At<'_>, around: &Surroundings<'_>, findings: &mu
         pats: pats?,
         secrets: secrets?,
         log: log?,
+        access_log: access_log?,
+        tracing: tracing.ok()?,
         apps: apps?,
     })
 }

@@ -40,7 +40,7 @@ pub(in crate::gateway) fn forward(
 
 async fn send(plan: &Plan, upstream: &impl Exchange, permitted: Permitted) -> Answered {
     let (visit, destination, who, permit) = permitted.into_parts();
-    let Visit { mut request, peer, client, hangup, id, trailers, ask: wish, mut record, .. } = visit;
+    let Visit { mut request, peer, client, hangup, id, trailers, ask: wish, trace, mut record, .. } = visit;
     let format = Format::preferred(request.headers());
     let app = &plan.apps[destination.route.app_index];
     let timeouts = app.timeouts.with(destination.route.rule.timeouts);
@@ -77,6 +77,9 @@ async fn send(plan: &Plan, upstream: &impl Exchange, permitted: Permitted) -> An
         head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
     set_hop_words(&mut head.headers, &client, &destination.host, &id);
+    if let Some(trace) = &trace {
+        record.asked_at = trace.tell(&mut head.headers);
+    }
     // The last to touch the head, so that nothing can take away or overwrite what it says (G5).
     let told = who.as_ref().map(|who| (&who.proven, &who.in_force));
     plan.tell(destination.route.app_index, told, id.as_str(), &mut head.headers);

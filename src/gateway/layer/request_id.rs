@@ -1,6 +1,6 @@
-//! Gives each request its id and its client, and turns the record that comes back into the access log and metrics.
+//! Gives each request its id, its client and its place in a trace, and turns the record that comes back into the access
+//! log, metrics and spans.
 
-use std::borrow::Cow;
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::IpAddr;
@@ -10,19 +10,21 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use http::{Method, Response, Uri};
-use percent_encoding::percent_decode_str;
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use super::Step;
 use crate::clock::Clock;
-use crate::directory::TokenKind;
+use crate::gateway::access_log::{AccessLog, Writing};
+use crate::gateway::blot::blotted;
 use crate::gateway::body::Body;
 use crate::gateway::client::HopSettings;
 use crate::gateway::meters::Meters;
 use crate::gateway::record::Record;
+use crate::gateway::spans::{Facts, OpenSpans, Trace};
 use crate::gateway::trailers::Terms;
 use crate::gateway::visit::{Answered, Arrival, RequestId, RequestIds, Visit};
+use crate::telemetry::trace::Tracer;
 
 /// The outermost layer.
 #[derive(Debug, Clone)]
@@ -31,6 +33,9 @@ pub(in crate::gateway) struct RequestIdLayer {
     pub(in crate::gateway) clock: Arc<dyn Clock>,
     pub(in crate::gateway) meters: Arc<Meters>,
     pub(in crate::gateway) hops: Arc<HopSettings>,
+    pub(in crate::gateway) access_log: Arc<AccessLog>,
+    /// `None`: nobody wants traces, and what clients say of them passes as it is.
+    pub(in crate::gateway) tracer: Option<Arc<Tracer>>,
 }
 
 impl<S> Layer<S> for RequestIdLayer {
@@ -57,21 +62,36 @@ impl<S: Step<Visit>> Service<Arrival> for Named<S> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, Arrival { peer, hangup, request }: Arrival) -> Self::Future {
+    fn call(&mut self, Arrival { peer, hangup, mut request }: Arrival) -> Self::Future {
         let client = self.layer.hops.client(&peer, request.headers());
+        let started = Instant::now();
+        let trace = self.layer.tracer.as_ref().map(|tracer| Trace::begin(tracer, &client, &mut request));
         let id = self.layer.ids.next();
         let fault = peer.fault_of(&request);
         let line = Line {
             id: id.clone(),
-            started: Instant::now(),
+            started,
             asked: fault.is_none().then(|| (request.method().clone(), request.uri().clone())),
             source: client.address(),
             meters: Arc::clone(&self.layer.meters),
+            access_log: Arc::clone(&self.layer.access_log),
+            traced: self.layer.tracer.clone().zip(trace.clone()),
         };
         let now = self.layer.clock.now();
         let trailers = Terms::of(request.version(), request.headers());
-        let visit =
-            Visit { request, peer, client, hangup, id, now, trailers, fault, ask: None, record: Record::default() };
+        let visit = Visit {
+            request,
+            peer,
+            client,
+            hangup,
+            id,
+            now,
+            trailers,
+            trace,
+            fault,
+            ask: None,
+            record: Record::default(),
+        };
         Reporting { inner: self.inner.call(visit), line }
     }
 }
@@ -92,7 +112,8 @@ impl<F: Future<Output = Result<Answered, Infallible>>> Future for Reporting<F> {
         let this = self.project();
         let Ok(Answered { response, record }) = ready!(this.inner.poll(cx));
         this.line.report(&response, &record);
-        Poll::Ready(Ok(response))
+        let spans = this.line.spans(&response, &record);
+        Poll::Ready(Ok(response.map(|body| body.with_spans(spans))))
     }
 }
 
@@ -104,6 +125,8 @@ struct Line {
     asked: Option<(Method, Uri)>,
     source: IpAddr,
     meters: Arc<Meters>,
+    access_log: Arc<AccessLog>,
+    traced: Option<(Arc<Tracer>, Arc<Trace>)>,
 }
 
 impl Line {
@@ -113,6 +136,7 @@ impl Line {
         let duration = self.started.elapsed();
         let status = response.status().as_u16();
         self.meters.count(record, status, duration);
+        let Writing::Written { stands_for } = self.access_log.write(record, status, duration) else { return };
         let route = record.route.as_deref();
         let who = record.who.as_deref();
         tracing::info!(
@@ -131,20 +155,16 @@ impl Line {
             upstream = record.upstream.as_deref(),
             duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
             source = %self.source,
+            trace_id = self.traced.as_ref().map(|(_, trace)| tracing::field::display(trace.id())),
+            sampled_one_in = stands_for,
         );
     }
-}
 
-/// A method or path as it may be written down: what follows the marker of a token in it is left out, percent-encoded
-/// or not. Some programs put a token where only a name belongs (T4).
-fn blotted(path: &str) -> Cow<'_, str> {
-    if !path.contains("locum_") && !path.contains('%') {
-        return Cow::Borrowed(path);
-    }
-    let read = percent_decode_str(path).decode_utf8_lossy();
-    let markers = TokenKind::ALL.into_iter().map(TokenKind::marker);
-    match markers.filter_map(|marker| Some(read.find(marker)? + marker.len())).min() {
-        None => Cow::Borrowed(path),
-        Some(end) => Cow::Owned(format!("{}…", &read[..end])),
+    /// What is said of the request in its trace, to be kept until its answer has ended.
+    fn spans(&self, response: &Response<Body>, record: &Record) -> Option<Box<OpenSpans>> {
+        let (tracer, trace) = self.traced.as_ref()?;
+        let asked = self.asked.as_ref().map(|(method, uri)| (method, uri.path()));
+        let facts = Facts { id: &self.id, started: self.started, asked, status: response.status(), record };
+        trace.open(tracer.traces(), &facts)
     }
 }
