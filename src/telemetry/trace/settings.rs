@@ -145,6 +145,7 @@ pub fn headers(text: &str) -> Result<Vec<(HeaderName, HeaderValue)>, HeadersErro
 pub struct CollectorTls {
     /// What it was made from, by which two are compared.
     pem: Option<Box<[u8]>>,
+    #[cfg_attr(not(feature = "otel"), expect(dead_code, reason = "only what sends spans reads it"))]
     pub(super) config: Arc<ClientConfig>,
     pub(super) name: ServerName<'static>,
 }
