@@ -95,6 +95,7 @@ fn plan() -> Plan {
         timeouts: Timeouts::default(),
         tunnels: TunnelSettings::default(),
         resilience: Resilience::default(),
+        rate_limits: Vec::new(),
     };
     Plan::compile(&Settings { apps: vec![app], ..Settings::default() }).expect("one app with a route and an upstream")
 }

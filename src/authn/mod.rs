@@ -32,6 +32,7 @@ mod judgement;
 pub mod lockout;
 mod presented;
 mod proven;
+mod records;
 pub mod scheme;
 mod sources;
 mod verdict;
@@ -42,9 +43,10 @@ pub use check::{Checked, Report, check};
 pub use handle::{Authn, Settings};
 pub use presented::{Accepts, Fault, Presentation, Presented};
 pub use proven::Proven;
+pub use records::Records;
 pub use scheme::carries_a_token;
 pub use scheme::locum_authorization::LOCUM_AUTHORIZATION;
-pub use sources::{Sources, ThrottleSettings};
+pub use sources::{Prefix, Sources, ThrottleSettings};
 pub use verdict::{RefusalReason, Source, Verdict};
 
 /// Reads what a request presents, by itself: for its fuzz target.

@@ -2,25 +2,21 @@
 //!
 //! Only failures are charged, so a source whose credentials are good never notices. The budget is
 //! governor's cell rate (a burst, then so many a second), keyed by IPv4 address or IPv6 /64, the
-//! smallest piece of IPv6 that one customer gets. The keys are kept in a bounded cache: whoever owns
-//! many addresses pushes out its own records, not the memory of this process.
+//! smallest piece of IPv6 that one customer gets.
 //!
 //! Looking whether a budget is exhausted has to charge nothing, which governor does not offer; so the
 //! same records stand behind two limiters, and the second one's writes go nowhere.
 
-use std::convert::Infallible;
 use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::NoOpMiddleware;
-use governor::nanos::Nanos;
-use governor::state::StateStore;
 use governor::{Quota, RateLimiter};
+
+use super::records::{ReadOnly, Records};
 
 /// How many failures a source may make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +39,8 @@ const REMEMBERED: usize = 16 * 1024;
 
 /// The budgets of all sources.
 pub struct Sources<C: Clock = DefaultClock> {
-    charging: RateLimiter<Prefix, Records, C, NoOpMiddleware<C::Instant>>,
-    glancing: RateLimiter<Prefix, ReadOnly, C, NoOpMiddleware<C::Instant>>,
+    charging: RateLimiter<Prefix, Records<Prefix>, C, NoOpMiddleware<C::Instant>>,
+    glancing: RateLimiter<Prefix, ReadOnly<Prefix>, C, NoOpMiddleware<C::Instant>>,
     clock: C,
 }
 
@@ -59,9 +55,9 @@ impl Sources {
 impl<C: Clock + Clone> Sources<C> {
     fn on(settings: ThrottleSettings, clock: C) -> Self {
         let quota = Quota::per_second(settings.per_second).allow_burst(settings.burst);
-        let records = Records(Arc::new(quick_cache::sync::Cache::new(REMEMBERED)));
+        let records = Records::up_to(REMEMBERED);
         Self {
-            glancing: RateLimiter::new(quota, ReadOnly(records.clone()), clock.clone()),
+            glancing: RateLimiter::new(quota, records.read_only(), clock.clone()),
             charging: RateLimiter::new(quota, records, clock.clone()),
             clock,
         }
@@ -92,7 +88,7 @@ impl<C: Clock> fmt::Debug for Sources<C> {
 
 /// What shares one budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Prefix {
+pub enum Prefix {
     V4([u8; 4]),
     /// The first 64 bits of an IPv6 address.
     V6([u16; 4]),
@@ -101,7 +97,7 @@ pub(super) enum Prefix {
 }
 
 impl Prefix {
-    pub(super) fn of(address: Option<IpAddr>) -> Self {
+    pub fn of(address: Option<IpAddr>) -> Self {
         match address.map(|address| address.to_canonical()) {
             None => Self::Unknown,
             Some(IpAddr::V4(address)) => Self::V4(address.octets()),
@@ -126,48 +122,6 @@ impl fmt::Display for Prefix {
             Self::Unknown => f.write_str("unknown"),
         }
     }
-}
-
-/// The theoretical arrival time of each source, in nanoseconds since the start; zero means none yet.
-#[derive(Clone)]
-struct Records(Arc<quick_cache::sync::Cache<Prefix, Arc<AtomicU64>>>);
-
-impl StateStore for Records {
-    type Key = Prefix;
-
-    fn measure_and_replace<T, F, E>(&self, key: &Prefix, step: F) -> Result<T, E>
-    where
-        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
-    {
-        let Ok(record) = self.0.get_or_insert_with(key, || Ok::<_, Infallible>(Arc::new(AtomicU64::new(0))));
-        let mut before = record.load(Ordering::Acquire);
-        loop {
-            let (answer, after) = step(arrival(before))?;
-            match record.compare_exchange_weak(before, after.as_u64(), Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Ok(answer),
-                Err(current) => before = current,
-            }
-        }
-    }
-}
-
-/// The same records, of which nothing is ever written.
-struct ReadOnly(Records);
-
-impl StateStore for ReadOnly {
-    type Key = Prefix;
-
-    fn measure_and_replace<T, F, E>(&self, key: &Prefix, step: F) -> Result<T, E>
-    where
-        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
-    {
-        let before = self.0.0.peek(key).and_then(|record| arrival(record.load(Ordering::Acquire)));
-        step(before).map(|(answer, _)| answer)
-    }
-}
-
-fn arrival(nanos: u64) -> Option<Nanos> {
-    (nanos != 0).then(|| Nanos::new(nanos))
 }
 
 #[cfg(test)]
@@ -222,14 +176,14 @@ mod tests {
         assert!(sources.exhausted(None).is_none());
     }
 
-    /// L8: junk from everywhere costs a bounded amount of memory.
+    /// L8, G4: junk from everywhere costs a bounded amount of memory.
     #[test]
     fn sources_are_remembered_up_to_a_bound() {
         let (sources, _) = sources(1);
         for index in 0..u32::try_from(REMEMBERED * 4).unwrap() {
             sources.charge(Some(IpAddr::from(index.to_be_bytes())));
         }
-        let kept = sources.charging.into_state_store().0.len();
+        let kept = sources.charging.into_state_store().len();
         assert!(kept <= REMEMBERED, "{kept} are kept");
     }
 }

@@ -6,6 +6,7 @@
 //! sense is not decided here but in [`super::validate`].
 
 mod certificates;
+mod limits;
 mod resilience;
 mod telemetry;
 
@@ -14,6 +15,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, Serialize};
+
+pub(crate) use limits::{LimitsTable, Per, RateLimitTable};
 
 use crate::policy::upgrades::WEBSOCKET;
 pub(crate) use certificates::{AcmeTable, CertificateTable};
@@ -40,6 +43,10 @@ pub(crate) struct File {
     /// Only failures are charged, by IPv4 address or IPv6 /64. A caller whose token this gateway has already seen to be
     /// good passes even then.
     pub(crate) throttle: ThrottleTable,
+    /// What bounds the connections of clients.
+    ///
+    /// A client that reaches a limit of time or rate loses its connection, or over HTTP/2 its stream.
+    pub(crate) limits: LimitsTable,
     /// Personal access tokens.
     pub(crate) pats: PatsTable,
     /// The keys that Locum needs beside its store. `locum init` makes them.
@@ -306,6 +313,12 @@ pub(crate) struct AppTable {
     pub(crate) retry: RetryTable,
     /// Requests of the gateway's own by which it learns which upstreams are well.
     pub(crate) health: HealthTable,
+    /// The largest body of a request, such as `10MiB`; more is answered 413, or the upload is cut where it becomes too
+    /// much. Absent: any size. A route can say its own.
+    pub(crate) max_body: Option<String>,
+    /// How many requests may be made of the app; a request has to fit into all of its limits and those of its route,
+    /// and is answered 429 else.
+    pub(crate) rate_limits: Vec<RateLimitTable>,
     /// Who may do what. The most specific path that matches decides, whatever the order; a request that
     /// no route matches is refused, so an app needs at least one.
     pub(crate) routes: Vec<RouteTable>,
@@ -435,6 +448,11 @@ pub(crate) struct RouteTable {
     pub(crate) idle_timeout: Option<String>,
     /// In place of the app's `total_timeout`.
     pub(crate) total_timeout: Option<String>,
+    /// The largest body of a request, in place of the app's.
+    pub(crate) max_body: Option<String>,
+    /// How many requests may be made by this route, beside the limits of the app.
+    #[serde(default)]
+    pub(crate) rate_limits: Vec<RateLimitTable>,
 }
 
 /// What becomes of a path.
@@ -558,6 +576,8 @@ impl Default for AppTable {
             outlier: OutlierTable::default(),
             retry: RetryTable::default(),
             health: HealthTable::default(),
+            max_body: None,
+            rate_limits: Vec::new(),
             routes: Vec::new(),
         }
     }

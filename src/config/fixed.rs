@@ -22,6 +22,7 @@ pub(super) fn changed(in_force: &Settings, now: &Settings, root: &At<'_>) -> Vec
         ("redis", "url", redis(in_force, url) != redis(now, url)),
         ("redis", "ca_file", redis(in_force, authorities) != redis(now, authorities)),
         ("redis", "timeout", redis(in_force, |redis| redis.timeout) != redis(now, |redis| redis.timeout)),
+        ("limits", "connections", in_force.limits.connections != now.limits.connections),
         ("pats", "prefix", in_force.pats.prefix != now.pats.prefix),
         ("secrets", "pepper_file", in_force.secrets.pepper_file != now.secrets.pepper_file),
         ("secrets", "tombstone_key_file", in_force.secrets.tombstone_key_file != now.secrets.tombstone_key_file),

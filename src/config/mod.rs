@@ -27,6 +27,7 @@ mod rooms;
 pub mod schema;
 pub mod settings;
 mod shape;
+pub mod size;
 mod source;
 mod template;
 mod tree;

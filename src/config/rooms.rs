@@ -48,9 +48,15 @@ impl Settings {
             timeouts: app.timeouts,
             tunnels: app.tunnels.clone(),
             resilience: app.resilience.clone(),
+            rate_limits: app.rate_limits.clone(),
         };
         gateway::Settings {
             hops: self.server.hops.clone(),
+            clients: gateway::ClientSettings {
+                head_fields: self.limits.head_fields,
+                stall_timeout: self.limits.stall_timeout,
+                min_rate: self.limits.min_rate,
+            },
             access_log: self.access_log,
             apps: self.apps.iter().map(app).collect(),
         }

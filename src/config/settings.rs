@@ -18,7 +18,7 @@ use crate::gateway::{
     AccessLogSettings, HeaderLine, HopSettings, Identity, Preset, Resilience, SecretHeaderSettings, Timeouts,
     TransportSettings, TunnelSettings,
 };
-use crate::policy::AppRoutes;
+use crate::policy::{AppRoutes, RateLimit};
 use crate::store::Location;
 use crate::telemetry::{log, trace};
 
@@ -34,6 +34,8 @@ pub struct Settings {
     pub lockout: LockoutSettings,
     /// The budget of failures of one source (L8).
     pub throttle: ThrottleSettings,
+    /// What bounds clients.
+    pub limits: Limits,
     pub pats: PatsSettings,
     pub secrets: SecretsSettings,
     pub log: log::Settings,
@@ -99,6 +101,53 @@ pub struct CertificateFiles {
     pub key: PathBuf,
 }
 
+/// What bounds the connections of clients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// How many are open at once, all threads together; more wait in the kernel.
+    pub connections: usize,
+    /// How long everything before the first request may take: a proxy's header, a handshake.
+    pub handshake_timeout: Duration,
+    /// How long a client may take to send the head of a request; also the longest idle time between
+    /// two requests of one connection.
+    pub head_timeout: Duration,
+    /// How long a connection of HTTP/2 may stay without a request.
+    pub idle_timeout: Duration,
+    /// How long a client may take or give less than `min_rate`. Who takes nothing at all is ended by the kernel
+    /// after as long.
+    pub stall_timeout: Duration,
+    /// Bytes a second; `None`: as few as a client likes.
+    pub min_rate: Option<NonZeroU32>,
+    /// The most that is buffered for one head of HTTP/1.
+    pub head_bytes: usize,
+    /// The most header fields in one head.
+    pub head_fields: usize,
+    /// The largest head of HTTP/2, as HPACK counts it: each field with 32 bytes more than it has.
+    pub http2_head_bytes: u32,
+    /// How many streams one client may have open at once on a connection.
+    pub http2_streams: u32,
+    /// Whether clients of HTTP/2 are told that a stream can become a tunnel (RFC 8441): where some route lets one.
+    pub extended_connect: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: usize::MAX,
+            handshake_timeout: Duration::from_secs(10),
+            head_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_mins(3),
+            stall_timeout: Duration::from_mins(1),
+            min_rate: NonZeroU32::new(500),
+            head_bytes: 64 * 1024,
+            head_fields: 100,
+            http2_head_bytes: 32 * 1024,
+            http2_streams: 100,
+            extended_connect: true,
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct AdminSettings {
     /// The Unix socket.
@@ -139,6 +188,8 @@ pub struct AppSettings {
     pub timeouts: Timeouts,
     pub tunnels: TunnelSettings,
     pub resilience: Resilience,
+    /// For the app as a whole, beside those of its routes.
+    pub rate_limits: Vec<RateLimit>,
 }
 
 impl AppSettings {

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
+use super::pace::Pace;
 use super::spans::OpenSpans;
 use super::trailers::{TooLarge, Trailers};
 use super::upstream::{Entered, ResponseBody};
@@ -29,6 +30,10 @@ pub enum BodyError {
     Idle(Duration),
     #[error("the time for the whole request was over")]
     Late,
+    #[error("the client gave less than it has to for longer than it may")]
+    Slow,
+    #[error("it is larger than it may be")]
+    TooLarge,
     #[error("the app's connection failed: {0}")]
     Upstream(Box<dyn std::error::Error + Send + Sync>),
     #[error("the client's connection failed: {0}")]
@@ -43,6 +48,8 @@ impl BodyError {
             Self::Cut => "cut",
             Self::Idle(_) => "idle",
             Self::Late => "total_timeout",
+            Self::Slow => "slow",
+            Self::TooLarge => "too_large",
             Self::Upstream(_) => "upstream",
             Self::Client(_) => "client",
             Self::Trailers => "trailers",
@@ -86,6 +93,11 @@ impl Body {
         Self(Kind::Whole((!bytes.is_empty()).then_some(bytes)), None)
     }
 
+    /// Whether it comes from an app, and not from the gateway itself.
+    pub const fn is_from_an_app(&self) -> bool {
+        matches!(self.0, Kind::Streaming(_))
+    }
+
     /// The place at the app is given up with the body.
     pub(super) fn streaming(
         body: ResponseBody,
@@ -97,7 +109,7 @@ impl Body {
         // An answer that is here as a whole is not late.
         let deadline = limits.deadline.filter(|_| !body.is_end_stream());
         let deadline = deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline)));
-        let idle = Idle::new(limits.idle);
+        let idle = Idle::new(limits.idle, None);
         Self(Kind::Streaming(Streaming { body, guard, idle, deadline, trailers, _entered: entered }), None)
     }
 
@@ -154,7 +166,7 @@ impl Streaming {
             let Poll::Ready(part) = self.body.poll_part(cx) else {
                 return poll_silence(self.guard.as_deref(), &mut self.idle, cx).map(|error| Some(Err(error)));
             };
-            self.idle.reset();
+            self.idle.moved(0);
             // What had come to its end before the cut was noticed is whole, and is left whole.
             let is_last = self.body.is_end_stream();
             if !is_last && self.guard.as_ref().is_some_and(|guard| guard.is_cancelled()) {
@@ -186,27 +198,49 @@ pub(super) fn poll_silence(guard: Option<&Guard>, idle: &mut Idle, cx: &mut Cont
 /// comes at once costs none.
 pub(super) struct Idle {
     limit: Duration,
+    /// What whoever is silent has to keep up beside.
+    pace: Option<Box<Pace>>,
     sleep: Option<Pin<Box<Sleep>>>,
     silent: bool,
 }
 
 impl Idle {
-    pub(super) const fn new(limit: Duration) -> Self {
-        Self { limit, sleep: None, silent: false }
+    pub(super) const fn new(limit: Duration, pace: Option<Box<Pace>>) -> Self {
+        Self { limit, pace, sleep: None, silent: false }
     }
 
-    pub(super) const fn reset(&mut self) {
+    /// So many bytes came.
+    pub(super) fn moved(&mut self, bytes: usize) {
         self.silent = false;
+        if let Some(pace) = &mut self.pace {
+            pace.moved(bytes, |since| since.elapsed());
+        }
+    }
+
+    /// From now on silence is limited, and how little comes is not.
+    pub(super) fn forget_the_pace(&mut self) {
+        if self.pace.take().is_some() {
+            self.silent = false;
+        }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {
         let limit = self.limit;
         let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-        if !std::mem::replace(&mut self.silent, true) {
-            sleep.as_mut().reset(Instant::now() + limit);
+        let began = !std::mem::replace(&mut self.silent, true);
+        if began {
+            let now = Instant::now();
+            let idle = now + limit;
+            let paced = self.pace.as_mut().and_then(|pace| {
+                pace.waits(now);
+                pace.until(0)
+            });
+            sleep.as_mut().reset(paced.map_or(idle, |until| until.min(idle)));
         }
         ready!(sleep.as_mut().poll(cx));
-        Poll::Ready(BodyError::Idle(limit))
+        let until = self.pace.as_ref().and_then(|pace| pace.until(0));
+        let slow = until.is_some_and(|until| until <= Instant::now());
+        Poll::Ready(if slow { BodyError::Slow } else { BodyError::Idle(limit) })
     }
 }
 

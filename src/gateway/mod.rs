@@ -18,7 +18,9 @@ mod hygiene;
 mod identity_headers;
 mod layer;
 mod meters;
+mod pace;
 mod plan;
+mod rate_limits;
 mod record;
 mod refusal;
 mod settings;
@@ -41,9 +43,12 @@ pub use hangup::Hangup;
 pub use head_guard::HeadGuard;
 pub use hygiene::never_arrives;
 pub use identity_headers::{Field, HeaderLine, Piece, Preset};
+pub use pace::Pace;
 pub use plan::Plan;
 pub use refusal::Refusal;
-pub use settings::{AppSettings, Identity, Problem, Resilience, SecretHeaderSettings, Settings, Timeouts, in_words};
+pub use settings::{
+    AppSettings, ClientSettings, Identity, Problem, Resilience, SecretHeaderSettings, Settings, Timeouts, in_words,
+};
 pub use tunnel::{Origin, OriginError, Tunnel, TunnelSettings};
 pub use upstream::{
     AppConnections, AppLimits, AppTlsError, AppTlsSettings, HealthCheck, Outlier, Resolver, Retry, TransportSettings,
@@ -56,7 +61,10 @@ use crate::authz::Authz;
 use crate::clock::Clock;
 use crate::cluster::InFlight;
 use crate::telemetry::trace::Traces;
-use layer::{Authenticate, Authorize, Contain, Hygiene, Identify, RequestIdLayer, Resolve, Route, Throttle, forward};
+use layer::{
+    Authenticate, Authorize, Contain, Hygiene, Identify, LimitCallers, LimitSources, RequestIdLayer, Resolve, Route,
+    Throttle, forward,
+};
 
 /// The hygiene of a head by itself, for its fuzz target.
 ///
@@ -91,6 +99,8 @@ pub struct Gateway {
     parts: Parts,
     /// What all cores know of the apps together.
     shared: upstream::SharedApps,
+    /// Of the node, and so of all cores.
+    rate_limits: Arc<rate_limits::RateLimits>,
 }
 
 impl Gateway {
@@ -101,7 +111,8 @@ impl Gateway {
     pub fn new(settings: Settings, parts: Parts) -> Result<Self, Vec<Problem>> {
         let shared = upstream::SharedApps::new(&settings.apps, parts.app_connections.most());
         Plan::compile_with(&settings, &shared)?;
-        Ok(Self { settings: Arc::new(settings), parts, shared })
+        let rate_limits = Arc::new(rate_limits::RateLimits::of(&settings));
+        Ok(Self { settings: Arc::new(settings), parts, shared, rate_limits })
     }
 
     /// Begins what goes on beside the requests, on this runtime: the names of instances are resolved, and their
@@ -150,11 +161,13 @@ impl Gateway {
             .layer(Contain)
             .layer(Hygiene { plan: Arc::clone(&plan) })
             .layer(Route { plan: Arc::clone(&plan) })
+            .layer(LimitSources { limits: Arc::clone(&self.rate_limits) })
             .layer(Identify { authn: authn.clone(), plan: Arc::clone(&plan) })
             .layer(Throttle { authn: authn.clone() })
             .layer(Authenticate { authn, in_flight })
             .layer(Resolve { authz })
             .layer(Authorize)
+            .layer(LimitCallers { limits: Arc::clone(&self.rate_limits) })
             .service(forward(plan, upstream))
     }
 }

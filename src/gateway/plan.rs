@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use super::hygiene::Hygiene;
 use super::identity_headers::{IdentityHeaders, Rendered};
 use super::refusal::Refusal;
-use super::settings::{Problem, SecretHeaderSettings, Settings, Timeouts};
+use super::settings::{ClientSettings, Problem, SecretHeaderSettings, Settings, Timeouts};
 use super::trailers::Trailers;
 use super::tunnel::TunnelSettings;
 use super::upstream::{Instances, SharedApps};
@@ -27,6 +27,7 @@ const RENDERED: usize = 10_000;
 #[derive(Debug)]
 pub struct Plan {
     hygiene: Arc<Hygiene>,
+    pub(super) clients: ClientSettings,
     pub(super) table: RouteTable,
     /// By the route's `app_index`.
     pub(super) apps: Vec<App>,
@@ -102,8 +103,13 @@ impl Plan {
         let identity = identity.chain(secrets);
         let routes = settings.apps.iter().flat_map(|app| &app.routing.routes);
         let usernames = routes.filter_map(|route| route.rule.username_header.clone());
-        let hygiene = Arc::new(Hygiene::new(identity, usernames));
-        Ok(Self { hygiene, table, apps, instances: settings.apps.iter().map(|app| app.upstreams.len()).sum() })
+        Ok(Self {
+            hygiene: Arc::new(Hygiene::new(identity, usernames)),
+            clients: settings.clients,
+            table,
+            apps,
+            instances: settings.apps.iter().map(|app| app.upstreams.len()).sum(),
+        })
     }
 
     /// Takes from a client's head whatever is not the client's to say (G5).

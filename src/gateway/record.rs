@@ -36,7 +36,7 @@ pub(super) enum Decision {
     Unauthenticated,
     /// A good credential that may not do this.
     Denied,
-    /// From a source that has failed too often.
+    /// From a source that has failed too often, or of a caller that has asked too often.
     Throttled,
     /// Nobody could decide, or it was cut, or a fault in Locum itself.
     #[default]

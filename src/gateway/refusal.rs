@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
 use super::body::Body;
 use super::record::Decision;
-use crate::policy::{Accept, Denial};
+use crate::policy::{Accept, Denial, Per, RateLimit};
 
 /// Why the gateway answers instead of an app.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,10 @@ pub enum Refusal {
     TargetTooLong,
     HeadTooLarge,
     UnknownExpectation,
+    /// The body is larger than the route takes.
+    BodyTooLarge,
+    /// The body stood still, or came more slowly than it may.
+    SlowBody,
     Connect,
     NoRoute,
     Method {
@@ -38,6 +42,11 @@ pub enum Refusal {
     /// A tunnel over HTTP/2 that the route does not allow.
     NoTunnel,
     Throttled(Duration),
+    /// More requests than a limit of rate allows.
+    RateLimited {
+        limit: RateLimit,
+        wait: Duration,
+    },
     /// Nobody could decide.
     Undecided(&'static str),
     /// As many requests run at the app, or as many connections to apps are in use, as may be.
@@ -101,12 +110,14 @@ impl Refusal {
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::UnknownExpectation => StatusCode::EXPECTATION_FAILED,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::Connect | Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
             Self::Denied(_) | Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::NoTunnel => StatusCode::NOT_IMPLEMENTED,
-            Self::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Throttled(_) | Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Undecided(_) | Self::Full(_) | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::BadUpstream(_) => StatusCode::BAD_GATEWAY,
             Self::SilentUpstream => StatusCode::GATEWAY_TIMEOUT,
@@ -122,8 +133,10 @@ impl Refusal {
             Self::Malformed(_) | Self::Fault => "13",
             // UNKNOWN
             Self::TargetTooLong | Self::UnknownExpectation | Self::Connect => "2",
-            // RESOURCE_EXHAUSTED, as gRPC itself has it for metadata that is too large
-            Self::HeadTooLarge => "8",
+            // RESOURCE_EXHAUSTED, as gRPC itself has it for metadata or a message that is too large
+            Self::HeadTooLarge | Self::BodyTooLarge => "8",
+            // DEADLINE_EXCEEDED
+            Self::SlowBody => "4",
             // UNIMPLEMENTED
             Self::NoRoute | Self::Method { .. } | Self::NoTunnel => "12",
             // UNAUTHENTICATED
@@ -132,6 +145,7 @@ impl Refusal {
             Self::Denied(_) | Self::ForeignOrigin => "7",
             // UNAVAILABLE
             Self::Throttled(_)
+            | Self::RateLimited { .. }
             | Self::Undecided(_)
             | Self::Full(_)
             | Self::BadUpstream(_)
@@ -149,6 +163,8 @@ impl Refusal {
             Self::UnknownExpectation => {
                 ("Expectation failed", "The only expectation that is understood is 100-continue.")
             }
+            Self::BodyTooLarge => ("Body too large", "The body of the request is larger than is taken here."),
+            Self::SlowBody => ("Request timeout", "The body of the request came too slowly."),
             Self::Connect => ("Method not allowed", "This is no forward proxy."),
             Self::NoRoute => ("Not found", "There is nothing here."),
             Self::Method { .. } => ("Method not allowed", "There is something here, but not for this method."),
@@ -158,6 +174,9 @@ impl Refusal {
             Self::NoTunnel => ("Not implemented", "This protocol is not spoken here."),
             Self::Throttled(_) => {
                 ("Too many failures", "Too many attempts from this address have failed. Try again later.")
+            }
+            Self::RateLimited { .. } => {
+                ("Too many requests", "More requests were made than are allowed here. Try again later.")
             }
             Self::Undecided(_) => ("Not now", "Whether this is allowed cannot be decided at the moment. Try again."),
             Self::Full(_) => ("Too busy", "There is no room for another request to the application. Try again."),
@@ -174,12 +193,15 @@ impl Refusal {
             Self::TargetTooLong => "target-too-long",
             Self::HeadTooLarge => "headers-too-large",
             Self::UnknownExpectation => "expectation-failed",
+            Self::BodyTooLarge => "body-too-large",
+            Self::SlowBody => "request-timeout",
             Self::Connect | Self::Method { .. } => "method-not-allowed",
             Self::NoRoute => "not-found",
             Self::Unauthenticated { .. } => "not-authenticated",
             Self::Denied(_) | Self::ForeignOrigin => "not-allowed",
             Self::NoTunnel => "not-implemented",
             Self::Throttled(_) => "too-many-failures",
+            Self::RateLimited { .. } => "too-many-requests",
             Self::Undecided(_) => "not-now",
             Self::Full(_) => "too-busy",
             Self::Unavailable(_) => "not-available",
@@ -200,6 +222,8 @@ impl Refusal {
             Self::TargetTooLong => "target_too_long",
             Self::HeadTooLarge => "headers_too_large",
             Self::UnknownExpectation => "unknown_expectation",
+            Self::BodyTooLarge => "body_too_large",
+            Self::SlowBody => "body_too_slow",
             Self::Connect => "connect",
             Self::NoRoute => "no_route",
             Self::Method { .. } => "method",
@@ -208,6 +232,11 @@ impl Refusal {
             Self::NoTunnel => "upgrade_not_allowed",
             Self::Throttled(_) => "throttled",
             Self::Unavailable(_) => "app_away",
+            Self::RateLimited { limit, .. } => match limit.per {
+                Per::Source => "rate_limit_source",
+                Per::Account => "rate_limit_account",
+                Per::All => "rate_limit_all",
+            },
             Self::SilentUpstream => "response_timeout",
             Self::Fault => "panic",
         }
@@ -220,11 +249,13 @@ impl Refusal {
             | Self::HeadTooLarge
             | Self::UnknownExpectation
             | Self::NoTunnel
+            | Self::BodyTooLarge
+            | Self::SlowBody
             | Self::Connect => Decision::Rejected,
             Self::NoRoute | Self::Method { .. } => Decision::Unrouted,
             Self::Unauthenticated { .. } => Decision::Unauthenticated,
             Self::Denied(_) | Self::ForeignOrigin => Decision::Denied,
-            Self::Throttled(_) => Decision::Throttled,
+            Self::Throttled(_) | Self::RateLimited { .. } => Decision::Throttled,
             Self::Undecided(_) | Self::Fault => Decision::Failed,
             Self::Full(_) | Self::Unavailable(_) | Self::BadUpstream(_) | Self::SilentUpstream => {
                 Decision::UpstreamFailed
@@ -238,6 +269,8 @@ impl Refusal {
             | Self::TargetTooLong
             | Self::HeadTooLarge
             | Self::UnknownExpectation
+            | Self::BodyTooLarge
+            | Self::SlowBody
             | Self::Connect
             | Self::Fault => true,
             Self::NoRoute
@@ -247,6 +280,7 @@ impl Refusal {
             | Self::ForeignOrigin
             | Self::NoTunnel
             | Self::Throttled(_)
+            | Self::RateLimited { .. }
             | Self::Undecided(_)
             | Self::Full(_)
             | Self::Unavailable(_)
@@ -257,7 +291,7 @@ impl Refusal {
 
     const fn try_again_after(&self) -> Option<Duration> {
         match self {
-            Self::Throttled(wait) | Self::Unavailable(wait) => Some(*wait),
+            Self::Throttled(wait) | Self::RateLimited { wait, .. } | Self::Unavailable(wait) => Some(*wait),
             Self::Undecided(_) | Self::Full(_) => Some(Duration::from_secs(1)),
             _ => None,
         }
@@ -292,7 +326,10 @@ impl Refusal {
             challenge(*accept, headers);
         }
         if let Some(wait) = self.try_again_after() {
-            headers.insert(RETRY_AFTER, whole_seconds(wait));
+            headers.insert(RETRY_AFTER, HeaderValue::from(rounded_up(wait)));
+        }
+        if let Self::RateLimited { limit, wait } = self {
+            say_the_limit(limit, *wait, headers);
         }
         if let Self::Method { allowed } = self {
             let allowed = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
@@ -362,18 +399,41 @@ fn challenge(accept: Accept, headers: &mut HeaderMap) {
     }
 }
 
-/// Rounded up, so that who waits as long is let in.
-fn whole_seconds(wait: Duration) -> HeaderValue {
-    HeaderValue::from(wait.as_millis().div_ceil(1000).clamp(1, 86_400) as u64)
+/// Which limit it was, as the draft of the working group has it (draft-ietf-httpapi-ratelimit-headers).
+fn say_the_limit(limit: &RateLimit, wait: Duration, headers: &mut HeaderMap) {
+    let (per, seconds) = (limit.per.slug(), limit.every.as_secs().max(1));
+    for (name, text) in [
+        ("ratelimit-policy", format!("\"{per}\";q={};w={seconds}", limit.requests)),
+        ("ratelimit", format!("\"{per}\";r=0;t={}", rounded_up(wait))),
+    ] {
+        // Names, digits and punctuation are a header's value.
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            headers.insert(name, value);
+        }
+    }
+}
+
+/// In whole seconds, so that who waits as long is let in.
+fn rounded_up(wait: Duration) -> u64 {
+    wait.as_millis().div_ceil(1000).clamp(1, 86_400) as u64
 }
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use http_body_util::BodyExt;
 
     use super::*;
 
     const BOTH: Accept = Accept { basic: true, bearer: true, locum_authorization: false };
+
+    const HOURLY: RateLimit = RateLimit {
+        per: Per::Account,
+        requests: NonZeroU32::MIN,
+        every: Duration::from_hours(1),
+        burst: NonZeroU32::MIN,
+    };
 
     fn all() -> Vec<Refusal> {
         vec![
@@ -381,6 +441,8 @@ mod tests {
             Refusal::TargetTooLong,
             Refusal::HeadTooLarge,
             Refusal::UnknownExpectation,
+            Refusal::BodyTooLarge,
+            Refusal::SlowBody,
             Refusal::Connect,
             Refusal::NoRoute,
             Refusal::Method { allowed: vec![Method::GET, Method::POST] },
@@ -389,6 +451,7 @@ mod tests {
             Refusal::ForeignOrigin,
             Refusal::NoTunnel,
             Refusal::Throttled(Duration::from_millis(1_001)),
+            Refusal::RateLimited { limit: HOURLY, wait: Duration::from_millis(1_001) },
             Refusal::Undecided("x"),
             Refusal::Full("x"),
             Refusal::Unavailable(Duration::from_secs(1)),

@@ -1,6 +1,7 @@
 //! What the gateway has to be told: the apps, where they run, what they are told of a caller.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
@@ -11,7 +12,7 @@ use super::identity_headers::{HeaderLine, Preset};
 use super::tunnel::TunnelSettings;
 use super::upstream::{AppLimits, HealthCheck, Outlier, Retry, TransportSettings};
 use crate::directory::AppName;
-use crate::policy::{AppRoutes, OwnTimeouts, RouteTable, TableProblem};
+use crate::policy::{AppRoutes, OwnTimeouts, RateLimit, RouteTable, TableProblem};
 
 /// The gateway's settings.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +20,7 @@ pub struct Settings {
     /// Whose word about the client is taken.
     pub hops: HopSettings,
     pub access_log: AccessLogSettings,
+    pub clients: ClientSettings,
     pub apps: Vec<AppSettings>,
 }
 
@@ -39,6 +41,8 @@ pub struct AppSettings {
     pub timeouts: Timeouts,
     pub tunnels: TunnelSettings,
     pub resilience: Resilience,
+    /// For the app as a whole, beside those of its routes.
+    pub rate_limits: Vec<RateLimit>,
 }
 
 /// What is done when the app, or one of its instances, is not well (G8).
@@ -121,6 +125,23 @@ impl Default for Timeouts {
             idle: Duration::from_mins(5),
             total: None,
         }
+    }
+}
+
+/// What clients are held to, whatever they ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientSettings {
+    /// The most header fields in a request.
+    pub head_fields: usize,
+    /// How long a client may give less of a body than `min_rate`, while its app waits for more.
+    pub stall_timeout: Duration,
+    /// Bytes a second; `None`: as few as it likes.
+    pub min_rate: Option<NonZeroU32>,
+}
+
+impl Default for ClientSettings {
+    fn default() -> Self {
+        Self { head_fields: 100, stall_timeout: Duration::from_mins(1), min_rate: NonZeroU32::new(500) }
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Route {
     /// The app's place in the list that the table was built from.
     pub app_index: usize,
     pub app: AppName,
+    /// The route's place among those of its app.
+    pub number: usize,
     pub path: Pattern,
     pub rule: Rule,
 }
@@ -205,11 +207,11 @@ impl RouteTable {
 impl Entry {
     fn new(app_index: usize, app: &AppRoutes) -> Self {
         let reading = app.path_reading;
-        let route = |settings: &RouteSettings| {
+        let route = |(number, settings): (usize, &RouteSettings)| {
             let path = settings.path.read_as(reading);
-            Arc::new(Route { app_index, app: app.name.clone(), path, rule: settings.rule.clone() })
+            Arc::new(Route { app_index, app: app.name.clone(), number, path, rule: settings.rule.clone() })
         };
-        let mut routes: Vec<_> = app.routes.iter().map(route).collect();
+        let mut routes: Vec<_> = app.routes.iter().enumerate().map(route).collect();
         routes.sort_by(|a, b| a.path.by_specificity(&b.path));
         let shapes = routes.chunk_by(|a, b| a.path.has_shape_of(&b.path)).map(<[_]>::to_vec).collect();
         Self { reading, prefix: app.path_prefix.read_as(reading), shapes }

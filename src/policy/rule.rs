@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderName, Method};
 
-use super::{PathRefusal, Upgrades};
+use super::{PathRefusal, RateLimit, Upgrades};
 use crate::directory::{Permission, RoleName};
 
 /// Which schemes of credentials a route reads (G2). What no accepted scheme claims belongs to the app.
@@ -59,6 +59,10 @@ pub struct Rule {
     /// The protocols to which a connection may switch.
     pub upgrades: Upgrades,
     pub timeouts: OwnTimeouts,
+    /// The largest body of a request, in bytes.
+    pub max_body: Option<u64>,
+    /// Beside those of the app.
+    pub rate_limits: Vec<RateLimit>,
 }
 
 /// How long a route waits for its app, where it says another thing than the app.

@@ -18,6 +18,7 @@ use super::data_plane::{Limits, Phases, Stack};
 use super::entrance::{Entered, Entrance, Protocol};
 use super::http2;
 use super::stream::Stream;
+use super::taken;
 use crate::gateway::{Arrival, Body, Hangup, HeadGuard, Peer, head_guard};
 
 /// What each connection of a thread is served with.
@@ -60,7 +61,11 @@ impl Door {
 /// kernel knows best whether anything moves, so it keeps this one (Linux, `TCP_USER_TIMEOUT`).
 fn prepare(stream: &TcpStream, limits: &Limits) -> io::Result<()> {
     #[cfg(target_os = "linux")]
-    socket2::SockRef::from(stream).set_tcp_user_timeout(Some(limits.stall_timeout))?;
+    {
+        let socket = socket2::SockRef::from(stream);
+        socket.set_tcp_user_timeout(Some(limits.stall_timeout))?;
+        socket.set_tcp_notsent_lowat(taken::UNSENT)?;
+    }
     stream.set_nodelay(true)
 }
 

@@ -23,44 +23,8 @@ use tower::Service;
 
 use super::connection::Door;
 use super::entrance::Entrance;
+pub use crate::config::settings::Limits;
 use crate::gateway::{Arrival, Body};
-
-/// What bounds the clients' connections.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// How many are open at once, all threads together; more wait in the kernel.
-    pub connections: usize,
-    /// How long a client may take to send the head of a request; also the longest idle time between
-    /// two requests of one connection.
-    pub head_timeout: Duration,
-    /// How long a connection of HTTP/2 may stay without a request.
-    pub idle_timeout: Duration,
-    /// How long everything before the first request may take: a proxy's header, a handshake.
-    pub handshake_timeout: Duration,
-    /// How long a client may take nothing of what it is sent, before the kernel ends the connection.
-    pub stall_timeout: Duration,
-    /// The most that is buffered for one head.
-    pub head_bytes: usize,
-    /// The most header fields in one head.
-    pub head_fields: usize,
-    /// Whether clients of HTTP/2 are told that a stream can become a tunnel (RFC 8441).
-    pub extended_connect: bool,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: 16 * 1024,
-            head_timeout: Duration::from_secs(30),
-            idle_timeout: Duration::from_mins(3),
-            handshake_timeout: Duration::from_secs(10),
-            stall_timeout: Duration::from_mins(1),
-            head_bytes: 64 * 1024,
-            head_fields: 100,
-            extended_connect: true,
-        }
-    }
-}
 
 impl Limits {
     /// The same, with what the routes say about tunnels.

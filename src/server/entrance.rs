@@ -63,7 +63,7 @@ impl Entrance {
                 entering.hear_the_proxy().await?;
             }
             match &self.tls {
-                Some(certificates) => entering.by_tls(certificates).await.map(Ok),
+                Some(certificates) => entering.by_tls(certificates, limits).await.map(Ok),
                 None => Ok(Err(entering)),
             }
         };
@@ -93,8 +93,8 @@ impl Entering {
         Ok(())
     }
 
-    async fn by_tls(self, certificates: &Certificates) -> io::Result<Option<Entered>> {
-        let stream = rewound(self.tcp, self.early);
+    async fn by_tls(self, certificates: &Certificates, limits: &Limits) -> io::Result<Option<Entered>> {
+        let stream = rewound(self.tcp, self.early, limits);
         let accepted = if let Some(proofs) = certificates.proofs() {
             let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
             if asks_for_a_proof(&start.client_hello()) {
@@ -119,7 +119,7 @@ impl Entering {
         } else {
             Protocol::Http1
         };
-        let stream = Stream::Left(rewound(self.tcp, self.early));
+        let stream = Stream::Left(rewound(self.tcp, self.early, limits));
         Ok(Entered { stream, peer: Peer::new(self.address, self.scheme), protocol })
     }
 }

@@ -5,11 +5,12 @@
 //! the task resets that stream, and no other (R3).
 //!
 //! A client can make work by opening streams and resetting them before they are answered (CVE-2023-44487).
-//! hyper bounds those that it has not seen yet; those that it has are counted here, and who leaves too
-//! many behind is dropped.
+//! hyper bounds those that it has not seen yet; those that it has are counted here, whether they were left
+//! before their answer or in the middle of it, and who leaves too many behind is dropped.
 //!
-//! A client can also take nothing of an answer, and still answer every PING: hyper then waits for room and
-//! asks the body for nothing, so no timer of the body runs. How long that may last is kept here ([`Pace`]).
+//! A client can also take nothing of an answer, or a byte at a time, and still answer every PING: hyper then
+//! waits for room and asks the body for nothing, so no timer of the body runs. How much it has to take is
+//! kept here, for each stream by itself ([`Taking`]).
 //!
 //! A stream can become a tunnel (RFC 8441): its task runs that too, once hyper has sent the answer.
 
@@ -18,12 +19,14 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::CONNECTION;
 use http::{Request, Response};
-use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -32,18 +35,16 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::data_plane::{Limits, Phases, Stack};
-use super::stream::Stream;
-use crate::gateway::{Arrival, Body, Hangup, Peer};
+use super::stream::{self, Stream};
+use super::taken::Blocked;
+use crate::gateway::{Arrival, Body, BodyError, Hangup, Pace, Peer};
 
-/// How many streams one client may have open at once.
-const STREAMS: u32 = 100;
-/// The largest head, as HPACK counts it: each field with 32 bytes more than it has.
-const HEAD_BYTES: u32 = 32 * 1024;
 /// How much of one request's body may be on its way before the app has taken it, and of all together.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// How much of one answer waits for a client that reads slowly.
-const SEND_BUFFER: usize = 64 * 1024;
+/// How much of one answer waits for a client that reads slowly, and how much is handed on at once.
+const SEND_BUFFER: usize = 32 * 1024;
+const PIECE: usize = 16 * 1024;
 /// Streams that a client reset before hyper saw them, and streams that the server had to reset because of
 /// what the client sent, before the connection ends (CVE-2023-44487, CVE-2025-8671).
 const MOST_PENDING_RESETS: usize = 20;
@@ -53,7 +54,8 @@ const PING_AFTER: Duration = Duration::from_secs(30);
 const PONG_WITHIN: Duration = Duration::from_secs(20);
 /// How long a connection without a stream may stay after it was told to end.
 const GOODBYE: Duration = Duration::from_secs(1);
-/// How many requests a client may leave before they are answered: so many at once, and so many a second.
+/// How many requests a client may leave before all of their answer was taken: so many at once, and so many a
+/// second.
 const ABANDONED_AT_ONCE: f64 = 200.0;
 const ABANDONED_PER_SECOND: f64 = 10.0;
 
@@ -65,7 +67,8 @@ pub(super) async fn serve<S: Stack>(
     limits: &Limits,
     mut phases: Phases,
 ) {
-    let streams = Streams::new(limits.stall_timeout, phases.clone());
+    let pace = Pace::new(limits.stall_timeout, limits.min_rate);
+    let streams = Streams::new(pace, stream::blocked(&stream), phases.clone());
     let front = Front { peer, stack, streams: streams.clone() };
     let mut builder = http2::Builder::new(streams.clone());
     if limits.extended_connect {
@@ -73,8 +76,8 @@ pub(super) async fn serve<S: Stack>(
     }
     let connection = builder
         .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS)
-        .max_header_list_size(HEAD_BYTES)
+        .max_concurrent_streams(limits.http2_streams)
+        .max_header_list_size(limits.http2_head_bytes)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
@@ -121,9 +124,10 @@ impl<S: Stack> hyper::service::Service<Request<Incoming>> for Front<S> {
     type Future = Answering<S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let (hangup, pace) = self.streams.next_stream();
+        let (hangup, taking) = self.streams.next_stream();
         let answer = self.stack.borrow_mut().call(Arrival { peer: self.peer.clone(), hangup, request });
-        Answering { answer, pace, unanswered: Unanswered { streams: self.streams.clone(), still: true } }
+        let unfinished = Some(Unfinished { streams: self.streams.clone(), taking: Rc::clone(&taking) });
+        Answering { answer, taking, unfinished }
     }
 }
 
@@ -132,8 +136,8 @@ pin_project! {
     struct Answering<F> {
         #[pin]
         answer: F,
-        pace: Rc<Pace>,
-        unanswered: Unanswered,
+        taking: Rc<Taking>,
+        unfinished: Option<Unfinished>,
     }
 }
 
@@ -143,88 +147,161 @@ impl<F: Future<Output = Result<Response<Body>, Infallible>>> Future for Answerin
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let Ok(mut response) = ready!(this.answer.poll(cx));
-        this.unanswered.still = false;
         // Where a message ends is never in doubt here: what is refused ends a stream only.
         response.headers_mut().remove(CONNECTION);
-        this.pace.wait_for_client();
-        let pace = Rc::clone(this.pace);
-        Poll::Ready(Ok(response.map(|body| Paced { body, pace })))
+        this.taking.waits_for(0);
+        let (taking, unfinished) = (Rc::clone(this.taking), this.unfinished.take());
+        Poll::Ready(Ok(response.map(|body| Paced::new(body, taking, unfinished))))
     }
 }
 
-/// Since when a stream waits for its client to take what there is of its answer; `None` while it is not
-/// answered yet, and while it waits for the app, which has a limit of its own.
-#[derive(Default)]
-struct Pace {
-    waiting_since: Cell<Option<Instant>>,
+/// What the client of one stream has to take of its answer, while there is something to take: not before it is
+/// answered, nor while it waits for the app, which has a limit of its own, nor while nothing of the whole
+/// connection is taken, for which the connection is at fault and ends by itself.
+struct Taking {
+    pace: RefCell<Pace>,
+    /// How much is on its way.
+    outstanding: Cell<usize>,
+    blocked: Arc<Blocked>,
+    /// For how long the connection had been blocked when the waiting began.
+    blocked_before: Cell<Duration>,
+    /// Ended from here, and so not left by the client.
+    ended: Cell<bool>,
     /// Told when the tunnel that the stream became has ended.
     tunnel_over: Notify,
 }
 
-impl Pace {
-    fn wait_for_client(&self) {
-        self.waiting_since.set(Some(Instant::now()));
-    }
-
+impl Taking {
     async fn tunnel_was_over_for(&self, limit: Duration) {
         self.tunnel_over.notified().await;
         tokio::time::sleep(limit).await;
     }
 
-    /// Returns when the client has taken nothing for so long, and at the latest after twice that: the
-    /// timer is set anew only when it runs out, not with each piece.
+    fn waits_for(&self, bytes: usize) {
+        self.outstanding.set(bytes);
+        self.blocked_before.set(self.blocked.so_far());
+        self.pace.borrow_mut().waits(Instant::now());
+    }
+
+    /// What was on its way has gone.
+    fn took(&self) {
+        let excused = self.excused();
+        self.pace.borrow_mut().moved(self.outstanding.take(), |since| since.elapsed().saturating_sub(excused));
+    }
+
+    fn excused(&self) -> Duration {
+        self.blocked.so_far().saturating_sub(self.blocked_before.get())
+    }
+
+    /// Returns when the client has taken too little for too long. The timer is set anew only when it runs out,
+    /// not with each piece.
     async fn stalled(&self, limit: Duration) {
         loop {
-            let since = self.waiting_since.get().unwrap_or_else(Instant::now);
-            tokio::time::sleep_until(since + limit).await;
-            if self.waiting_since.get().is_some_and(|since| since.elapsed() >= limit) {
-                return;
+            let now = Instant::now();
+            let until = self.pace.borrow().until(self.outstanding.get()).map(|until| until + self.excused());
+            match until {
+                Some(until) if until <= now => return,
+                Some(until) => tokio::time::sleep_until(until).await,
+                None => tokio::time::sleep_until(now + limit).await,
             }
         }
     }
 }
 
-/// The body of an answer. hyper asks it for a piece only when the client has room for one.
+/// The body of an answer. hyper asks it for a piece only when the client has room for one, and gets no more
+/// than a small one, because all of a piece is kept until the last byte of it is taken.
 struct Paced {
     body: Body,
-    pace: Rc<Pace>,
+    rest: Bytes,
+    taking: Rc<Taking>,
+    unfinished: Option<Unfinished>,
+}
+
+impl Paced {
+    fn new(body: Body, taking: Rc<Taking>, unfinished: Option<Unfinished>) -> Self {
+        // An answer of the gateway's own costs nobody anything.
+        let unfinished = unfinished.filter(|_| body.is_from_an_app());
+        let mut paced = Self { body, rest: Bytes::new(), taking, unfinished };
+        paced.note_the_end(false);
+        paced
+    }
+
+    /// Once the last of it is handed on, nobody can leave any more. Nothing comes behind trailers.
+    fn note_the_end(&mut self, is_trailers: bool) {
+        if (is_trailers || self.is_end_stream())
+            && let Some(unfinished) = self.unfinished.take()
+        {
+            unfinished.finish();
+        }
+    }
+
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        while self.rest.is_empty() {
+            match ready!(Pin::new(&mut self.body).poll_frame(cx)).transpose()?.map(Frame::into_data) {
+                None => return Poll::Ready(None),
+                Some(Ok(data)) => self.rest = data,
+                Some(Err(trailers)) => return Poll::Ready(Some(Ok(trailers))),
+            }
+        }
+        let length = self.rest.len().min(PIECE);
+        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(length)))))
+    }
 }
 
 impl hyper::body::Body for Paced {
-    type Data = <Body as hyper::body::Body>::Data;
-    type Error = <Body as hyper::body::Body>::Error;
+    type Data = Bytes;
+    type Error = BodyError;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
-        if frame.is_pending() {
-            self.pace.waiting_since.set(None);
-        } else {
-            self.pace.wait_for_client();
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.taking.took();
+        let piece = self.poll_piece(cx);
+        match &piece {
+            Poll::Pending => {}
+            Poll::Ready(Some(Ok(piece))) => {
+                self.taking.waits_for(piece.data_ref().map_or(0, Bytes::len));
+                self.note_the_end(piece.is_trailers());
+            }
+            Poll::Ready(None | Some(Err(_))) => {
+                self.taking.waits_for(0);
+                if let Some(unfinished) = self.unfinished.take() {
+                    unfinished.finish();
+                }
+            }
         }
-        frame
+        piece
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let (body, rest) = (self.body.size_hint(), self.rest.len() as u64);
+        let mut hint = SizeHint::new();
+        hint.set_lower(body.lower().saturating_add(rest));
+        if let Some(upper) = body.upper().and_then(|upper| upper.checked_add(rest)) {
+            hint.set_upper(upper);
+        }
+        hint
     }
 }
 
-/// A request on its way; dropped before it is answered, it counts as left behind.
-struct Unanswered {
+/// A request of which the answer has not come to its end. Dropped, it counts as left behind, unless it was
+/// ended from here.
+struct Unfinished {
     streams: Streams,
-    still: bool,
+    taking: Rc<Taking>,
 }
 
-impl Drop for Unanswered {
+impl Unfinished {
+    fn finish(self) {
+        self.taking.ended.set(true);
+    }
+}
+
+impl Drop for Unfinished {
     fn drop(&mut self) {
-        if self.still {
+        if !self.taking.ended.get() {
             self.streams.0.abandon();
         }
     }
@@ -236,11 +313,13 @@ struct Streams(Rc<Book>);
 
 struct Book {
     /// Of the request that hyper has just handed over, for the task in which its stream will run.
-    next: RefCell<Option<(Hangup, Rc<Pace>)>>,
+    next: RefCell<Option<(Hangup, Rc<Taking>)>>,
     /// Of the stream that is polled at the moment: what hyper runs meanwhile sends for the tunnel that it becomes.
-    polled: RefCell<Option<Rc<Pace>>>,
+    polled: RefCell<Option<Rc<Taking>>>,
     phases: Phases,
-    stall_timeout: Duration,
+    /// Of each stream, at its beginning.
+    pace: Pace,
+    blocked: Arc<Blocked>,
     running: Cell<usize>,
     silent_since: Cell<Instant>,
     /// How many more requests may be left behind, and as of when.
@@ -249,13 +328,14 @@ struct Book {
 }
 
 impl Streams {
-    fn new(stall_timeout: Duration, phases: Phases) -> Self {
+    fn new(pace: Pace, blocked: Arc<Blocked>, phases: Phases) -> Self {
         let now = Instant::now();
         Self(Rc::new(Book {
             next: RefCell::new(None),
             polled: RefCell::new(None),
             phases,
-            stall_timeout,
+            pace,
+            blocked,
             running: Cell::new(0),
             silent_since: Cell::new(now),
             budget: Cell::new((ABANDONED_AT_ONCE, now)),
@@ -263,8 +343,16 @@ impl Streams {
         }))
     }
 
-    fn next_stream(&self) -> (Hangup, Rc<Pace>) {
-        let next = (Hangup::default(), Rc::default());
+    fn next_stream(&self) -> (Hangup, Rc<Taking>) {
+        let taking = Taking {
+            pace: RefCell::new(self.0.pace.clone()),
+            outstanding: Cell::new(0),
+            blocked: Arc::clone(&self.0.blocked),
+            blocked_before: Cell::new(Duration::ZERO),
+            ended: Cell::new(false),
+            tunnel_over: Notify::new(),
+        };
+        let next = (Hangup::default(), Rc::new(taking));
         self.0.next.replace(Some(next.clone()));
         next
     }
@@ -302,7 +390,7 @@ impl Book {
 }
 
 /// Runs what hyper makes of one stream, until it ends, is cut and cannot end by itself, or its client
-/// takes nothing of it.
+/// takes too little of it.
 impl<F: Future<Output = ()> + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
         let next = self.0.next.take();
@@ -310,12 +398,12 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for Streams {
         let running = Running::enter(&self.0);
         tokio::task::spawn_local(async move {
             match (next, polled) {
-                (Some((hangup, pace)), _) => running.0.run(stream, &hangup, &pace).await,
-                (None, Some(pace)) => tokio::select! {
+                (Some((hangup, taking)), _) => running.0.run(stream, &hangup, &taking).await,
+                (None, Some(taking)) => tokio::select! {
                     biased;
                     () = stream => {}
                     // A client that takes nothing keeps hyper from ever sending the end.
-                    () = pace.tunnel_was_over_for(GOODBYE) => {}
+                    () = taking.tunnel_was_over_for(GOODBYE) => {}
                 },
                 (None, None) => stream.await,
             }
@@ -325,12 +413,12 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for Streams {
 }
 
 impl Book {
-    async fn run(&self, stream: impl Future<Output = ()>, hangup: &Hangup, pace: &Rc<Pace>) {
+    async fn run(&self, stream: impl Future<Output = ()>, hangup: &Hangup, taking: &Rc<Taking>) {
         // Dropped before a tunnel runs: one to which hyper never switched is to find that out at once.
         {
             let mut stream = pin!(stream);
             let stream = std::future::poll_fn(|cx| {
-                self.polled.replace(Some(Rc::clone(pace)));
+                self.polled.replace(Some(Rc::clone(taking)));
                 let polled = stream.as_mut().poll(cx);
                 self.polled.take();
                 polled
@@ -338,16 +426,17 @@ impl Book {
             tokio::select! {
                 biased;
                 () = stream => {}
-                () = hangup.wait() => {}
-                () = pace.stalled(self.stall_timeout) => {
-                    tracing::debug!("a client takes nothing of an answer, and its stream is reset");
+                () = hangup.wait() => taking.ended.set(true),
+                () = taking.stalled(self.pace.limit()) => {
+                    taking.ended.set(true);
+                    tracing::debug!("a client takes too little of an answer, and its stream is reset");
                     metrics::counter!("locum_streams_stalled_total").increment(1);
                 }
             }
         }
         if let Some(tunnel) = hangup.take_tunnel() {
             tunnel.run(self.phases.clone().draining()).await;
-            pace.tunnel_over.notify_one();
+            taking.tunnel_over.notify_one();
         }
     }
 }

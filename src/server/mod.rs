@@ -22,4 +22,5 @@ pub mod secrets;
 pub mod serve;
 mod signals;
 mod stream;
+mod taken;
 pub mod tls;

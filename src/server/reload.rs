@@ -62,7 +62,8 @@ pub(super) struct Reloader {
     pub(super) log: LogFilter,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) parts: Box<dyn Fn() -> gateway::Parts + Send + Sync>,
-    pub(super) limits: Limits,
+    /// How many clients there are places for, since the start.
+    pub(super) connections: usize,
     pub(super) obtained: Obtained,
     /// In force.
     pub(super) certificates: watch::Sender<Option<Certificates>>,
@@ -133,7 +134,8 @@ impl Reloader {
         if let Err(error) = self.log.take_up(&settings.log.filter) {
             tracing::error!(%error, "a filter that was checked was not taken");
         }
-        let limits = self.limits.with_tunnels(gateway.takes_upgrades());
+        let limits = Limits { connections: self.connections, ..settings.limits.clone() };
+        let limits = limits.with_tunnels(gateway.takes_upgrades());
         let certificates = entrance.tls.clone();
         let exchanged = (self.exchange)(gateway, Arc::new(entrance), limits).await;
         exchanged.map_err(|error| NotTaken::Failed(error.to_string()))?;

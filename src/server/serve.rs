@@ -137,7 +137,8 @@ async fn run(
     let acme = acme.map(|settings| Acme::open(settings, &obtained, Arc::clone(&clock))).transpose()?;
     let entrance = reload::entrance(&settings.server, &obtained)?;
     let (certificates, dated) = watch::channel(entrance.tls.clone());
-    let limits = Limits { connections: descriptors::for_clients(open_files), ..Limits::default() };
+    let connections = settings.limits.connections.min(descriptors::for_clients(open_files));
+    let limits = Limits { connections, ..settings.limits.clone() };
     let watched = WatchedGateway::begin(&gateway).await;
     let first = limits.with_tunnels(gateway.takes_upgrades());
     let started = DataPlane::start(listeners, &Arc::new(entrance), &first, move |core| gateway.stack(core));
@@ -152,7 +153,7 @@ async fn run(
         log: logging.filter,
         clock: Arc::clone(&clock),
         parts: Box::new(parts),
-        limits,
+        connections,
         obtained,
         certificates,
         exchange: exchange(changes, Gateway::stack),

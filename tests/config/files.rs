@@ -119,11 +119,19 @@ fn the_example_tells_the_real_defaults() {
             ".apps.wiki.total_timeout",
             ".apps.wiki.health.path",
             ".apps.wiki.health.host",
+            ".apps.wiki.max_body",
+            ".apps.wiki.rate_limits.per",
+            ".apps.wiki.rate_limits.requests",
+            ".apps.wiki.rate_limits.burst",
             ".apps.wiki.routes.path",
             ".apps.wiki.routes.username_header",
             ".apps.wiki.routes.response_timeout",
             ".apps.wiki.routes.idle_timeout",
-            ".apps.wiki.routes.total_timeout"
+            ".apps.wiki.routes.total_timeout",
+            ".apps.wiki.routes.max_body",
+            ".apps.wiki.routes.rate_limits.per",
+            ".apps.wiki.routes.rate_limits.requests",
+            ".apps.wiki.routes.rate_limits.burst",
         ]
     );
 
@@ -138,6 +146,9 @@ fn the_example_tells_the_real_defaults() {
         "secret_header",
         "endpoint",
         "headers_file",
+        "max_body",
+        "rate_limits",
+        "{ per",
     ];
     let no_default = [&tls[..], &times, &others].concat();
     let live = uncommented(|key| !no_default.iter().any(|start| key.starts_with(start)));

@@ -6,6 +6,7 @@ mod apps;
 mod arbitrary;
 mod environment;
 mod files;
+mod limits;
 mod remarks;
 mod rooms;
 mod shape;

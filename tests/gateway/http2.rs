@@ -1,6 +1,7 @@
 //! HTTP/2 without TLS, frame by frame: what arrives at the app, what is refused, and what ends a stream,
 //! the connection, or neither.
 
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use locum::server::entrance::Entrance;
@@ -13,17 +14,17 @@ use crate::frames::{
 use crate::upstream::{Next, Upstream, respond};
 use crate::world::{Credential, Plan, World};
 
-fn open(upstream: &Upstream) -> World {
+pub(crate) fn open(upstream: &Upstream) -> World {
     World::open(&Plan { entrance: Entrance { h2c: true, ..Entrance::default() }, ..Plan::of(upstream.address) })
 }
 
 /// The line of `Authorization`, without name and end.
-fn value_of(credential: &Credential) -> String {
+pub(crate) fn value_of(credential: &Credential) -> String {
     credential.basic().trim_start_matches("Authorization: ").trim_end().to_owned()
 }
 
 /// The pseudo-headers of a request, and a credential.
-fn head<'a>(method: &'a str, path: &'a str, authorization: &'a str) -> Vec<(&'a str, &'a str)> {
+pub(crate) fn head<'a>(method: &'a str, path: &'a str, authorization: &'a str) -> Vec<(&'a str, &'a str)> {
     vec![
         (":method", method),
         (":scheme", "http"),
@@ -33,7 +34,7 @@ fn head<'a>(method: &'a str, path: &'a str, authorization: &'a str) -> Vec<(&'a 
     ]
 }
 
-fn request<'a>(
+pub(crate) fn request<'a>(
     method: &'a str,
     path: &'a str,
     authorization: &'a str,
@@ -382,6 +383,7 @@ fn a_stream_that_its_client_does_not_take_is_reset() {
     );
     let mut plan = Plan { entrance: Entrance { h2c: true, ..Entrance::default() }, ..Plan::of(upstream.address) };
     plan.limits.stall_timeout = Duration::from_millis(300);
+    plan.limits.min_rate = NonZeroU32::new(1_000_000);
     plan.limits.idle_timeout = Duration::from_millis(300);
     let world = World::open(&plan);
     let mut client = Frames::connect(world.address);
@@ -470,6 +472,34 @@ fn floods_end_their_connection() {
     let mut client = Frames::connect(world.address);
     client.frame(HEADERS, END_HEADERS | END_STREAM, 1, &good);
     assert_eq!(client.outcome(1), Outcome::Status(200), "others are served");
+}
+
+/// G12, H2-026: who resets streams once the head of the answer is there makes as much work, and counts as much.
+#[test]
+fn resets_in_the_middle_of_answers_end_their_connection() {
+    let upstream = streaming();
+    let world = open(&upstream);
+    let valid = value_of(&world.proxy_user("billing", &["user"]));
+    let mut client = Frames::connect(world.address);
+    let mut end = None;
+    for number in 0..1_000 {
+        let stream = number * 2 + 1;
+        client.request(stream, &head("GET", "/app/stream", &valid));
+        let outcome = client.outcome(stream);
+        if outcome != Outcome::Status(200) {
+            end = Some((number, outcome));
+            break;
+        }
+        client.frame(RST_STREAM, 0, stream, &[0, 0, 0, 8]);
+    }
+    assert!(matches!(end, Some((200.., Outcome::Goaway(_) | Outcome::Closed))), "{end:?}");
+
+    let mut client = Frames::connect(world.address);
+    for stream in (1..801).step_by(2) {
+        client.request(stream, &head("GET", "/app/x", &valid));
+        assert_eq!(client.outcome(stream), Outcome::Status(200), "whole answers are no resets");
+        while client.of(stream).unwrap().flags & END_STREAM == 0 {}
+    }
 }
 
 /// H2-021: a head that is small on the wire and large in memory, by references, is refused.

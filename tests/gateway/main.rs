@@ -20,7 +20,8 @@
 //!   tunnels     WebSockets and other protocols: how they begin, and what flows
 //!   tunnel_ends    how they end
 //!   tunnels_http2  the same over HTTP/2
-//!   slow        clients that hold a connection and do nothing with it
+//!   slow        clients that hold a connection and do little or nothing with it
+//!   limits      how large a body may be, and how often who may ask
 //!   traces      what a collector and an app are told of a trace, and which requests have a line in the log
 //! ```
 
@@ -49,6 +50,7 @@ mod full;
 mod http2;
 mod http2_apps;
 mod identity;
+mod limits;
 mod log;
 mod proxied;
 mod rows;

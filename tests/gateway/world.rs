@@ -19,12 +19,14 @@ use locum::directory::pepper::Peppers;
 use locum::directory::tombstone::TombstoneKey;
 use locum::directory::{AppName, Holding, Networks, PublicId, ReasonCode, Restrictions, RoleName, Username};
 use locum::gateway::{
-    AccessLogSettings, AppConnections, AppSettings, Field, Gateway, HeaderLine, HopSettings, Identity, Parts, Piece,
+    AccessLogSettings, AppConnections, AppSettings, ClientSettings, Field, Gateway, HeaderLine, HopSettings, Identity,
+    Parts, Piece,
     Preset, Resilience, Resolver, SecretHeaderSettings, Settings, Timeouts, TransportSettings, TunnelSettings,
     Watching,
 };
 use locum::policy::{
-    Accept, AppRoutes, HostName, OwnTimeouts, PathPrefix, PathReading, Pattern, RouteSettings, Rule, Upgrades,
+    Accept, AppRoutes, HostName, OwnTimeouts, PathPrefix, PathReading, Pattern, Per, RateLimit, RouteSettings, Rule,
+    Upgrades,
 };
 use locum::provision::{self, Provision};
 use locum::server::data_plane::{DataPlane, Limits};
@@ -151,6 +153,7 @@ fn app(name: &str, hosts: &[&str], plan: &Plan, routes: Vec<RouteSettings>) -> A
         timeouts: plan.timeouts,
         tunnels: plan.tunnels.clone(),
         resilience: plan.resilience.clone(),
+        rate_limits: Vec::new(),
     }
 }
 
@@ -176,6 +179,7 @@ fn apps(plan: &Plan) -> Vec<AppSettings> {
         route("/plain/*", Rule { upgrades: Upgrades::NONE, ..needs(&["user"]) }),
         route("/own-protocol/*", Rule { upgrades: Upgrades::new(vec!["own/2".into()]), ..needs(&["user"]) }),
         route("/brisk/*", Rule { timeouts: brisk, ..needs(&["user"]) }),
+        route("/small/*", Rule { max_body: Some(1_000), public: true, ..Rule::default() }),
         route("/read/*", Rule { methods: vec![Method::GET], ..needs(&["user"]) }),
     ];
     let mut proxied = app("proxied", &["proxied.test"], plan, vec![route("/*", Rule::default())]);
@@ -190,7 +194,35 @@ fn apps(plan: &Plan) -> Vec<AppSettings> {
     let files = vec![route("/*", needs(&["user"])), route("/Admin/*", needs(&["admin"]))];
     let mut windows = app("windows", &["windows.test"], plan, files);
     windows.routing.path_reading = PathReading::Windows;
-    vec![app("app", &["app.test"], plan, main), proxied, owned, secret, windows]
+    vec![app("app", &["app.test"], plan, main), proxied, owned, secret, windows, limited(plan)]
+}
+
+/// An app in which everything is counted, and nothing comes back in the time of a test.
+fn limited(plan: &Plan) -> AppSettings {
+    let at_most = |requests: u32, per| {
+        let requests = NonZeroU32::new(requests).unwrap();
+        RateLimit { per, requests, every: Duration::from_hours(10), burst: requests }
+    };
+    let hourly = |path, public, limits: &[RateLimit]| {
+        route(path, Rule { public, rate_limits: limits.to_vec(), ..Rule::default() })
+    };
+    let routes = vec![
+        hourly("/source/*", false, &[at_most(3, Per::Source)]),
+        hourly("/account/*", false, &[at_most(2, Per::Account)]),
+        hourly("/public/*", true, &[at_most(2, Per::Account)]),
+        hourly("/all/*", false, &[at_most(4, Per::Account), at_most(5, Per::All)]),
+        route("/admin/*", Rule { rate_limits: vec![at_most(1, Per::All)], ..needs(&["admin"]) }),
+        hourly("/*", false, &[]),
+    ];
+    let mut limited = app("limited", &["limited.test"], plan, routes);
+    limited.rate_limits = vec![at_most(8, Per::Account)];
+    limited
+}
+
+/// The same that the configuration says to both.
+fn clients(limits: &Limits) -> ClientSettings {
+    let Limits { head_fields, stall_timeout, min_rate, .. } = *limits;
+    ClientSettings { head_fields, stall_timeout, min_rate }
 }
 
 impl World {
@@ -268,7 +300,12 @@ impl World {
             traces: runtime
                 .block_on(async { Exporting::start(plan.tracing.as_ref(), |bytes| rand::fill(bytes)).traces() }),
         };
-        let settings = Settings { hops: plan.hops.clone(), access_log: plan.access_log, apps };
+        let settings = Settings {
+            hops: plan.hops.clone(),
+            clients: clients(&plan.limits),
+            access_log: plan.access_log,
+            apps,
+        };
         let gateway = Gateway::new(settings, parts).unwrap();
         let watching = runtime.block_on(gateway.watch(&plan.resolver));
         let listeners = locum::server::listener::bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use http::HeaderName;
 
 use super::header_names::{folded, set_headers};
-use super::{Findings, Surroundings, app_secret, app_tls, resilience, routes};
+use super::{Findings, Surroundings, app_secret, app_tls, limits, resilience, routes};
 use crate::config::Purpose;
 use crate::config::file::{AppTable, HeaderPreset, Identity, PathReading};
 use crate::config::problems::Problem;
@@ -64,7 +64,9 @@ fn app(
     });
     let total_timeout = findings.optional_duration(&at.key("total_timeout"), table.total_timeout.as_ref());
     let resilience = resilience::resilience(table, at, findings);
-    let routes = routes::routes(&table.routes, name.as_ref(), at, findings);
+    let max_body = limits::max_body(table.max_body.as_deref(), &at.key("max_body"), findings);
+    let rate_limits = limits::rate_limits(&table.rate_limits, &at.key("rate_limits"), findings);
+    let routes = routes::routes(&table.routes, name.as_ref(), max_body.unwrap_or(None), at, findings);
     Some(AppSettings {
         routing: AppRoutes {
             name: name?,
@@ -94,6 +96,7 @@ fn app(
             total: total_timeout.ok()?,
         },
         resilience: resilience?,
+        rate_limits: rate_limits?,
     })
 }
 

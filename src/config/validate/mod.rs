@@ -7,6 +7,7 @@ mod app_secret;
 mod app_tls;
 mod apps;
 mod header_names;
+mod limits;
 mod resilience;
 mod routes;
 mod server;
@@ -166,6 +167,7 @@ fn settings(file: &File, root: &At<'_>, around: &Surroundings<'_>, findings: &mu
     let redis = urls::redis(&file.redis, &root.key("redis"), around, findings);
     let lockout = tables::lockout(&file.lockout, &file.redis);
     let throttle = tables::throttle(&file.throttle, &root.key("throttle"), findings);
+    let limits = limits::limits(&file.limits, &root.key("limits"), findings);
     let pats = tables::pats(&file.pats, &root.key("pats"), findings);
     let secrets = tables::secrets(&file.secrets, &root.key("secrets"), around, findings);
     let log = tables::log(&file.log, &root.key("log"), findings);
@@ -180,6 +182,7 @@ fn settings(file: &File, root: &At<'_>, around: &Surroundings<'_>, findings: &mu
         redis: redis.ok()?,
         lockout,
         throttle: throttle?,
+        limits: limits?,
         pats: pats?,
         secrets: secrets?,
         log: log?,

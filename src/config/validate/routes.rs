@@ -2,8 +2,8 @@
 
 use http::Method;
 
-use super::Findings;
 use super::header_names::username_header;
+use super::{Findings, limits};
 use crate::config::conform::quoted;
 use crate::config::file::{AcceptedScheme, RouteTable, Slashes};
 use crate::config::problems::Problem;
@@ -11,10 +11,11 @@ use crate::config::tree::At;
 use crate::directory::{AppName, Permission, RoleName};
 use crate::policy::{Accept, OwnTimeouts, Pattern, RouteSettings, Rule, Upgrades};
 
-/// `app` is the table of the app; `name` is absent where it was wrong itself.
+/// `app` is the table of the app; `name` is absent where it was wrong itself, and `max_body` is the app's.
 pub(super) fn routes(
     tables: &[RouteTable],
     name: Option<&AppName>,
+    max_body: Option<u64>,
     app: &At<'_>,
     findings: &mut Findings,
 ) -> Option<Vec<RouteSettings>> {
@@ -27,10 +28,16 @@ pub(super) fn routes(
         }
         return None;
     }
-    findings.each(&at, tables, |findings, at, table| route(table, name, &at, findings))
+    findings.each(&at, tables, |findings, at, table| route(table, name, max_body, &at, findings))
 }
 
-fn route(table: &RouteTable, name: Option<&AppName>, at: &At<'_>, findings: &mut Findings) -> Option<RouteSettings> {
+fn route(
+    table: &RouteTable,
+    name: Option<&AppName>,
+    max_body: Option<u64>,
+    at: &At<'_>,
+    findings: &mut Findings,
+) -> Option<RouteSettings> {
     let path = findings.value(&at.key("path"), &table.path, Pattern::parse(&table.path));
     let methods =
         findings.each(&at.key("methods"), &table.methods, |findings, at, text| findings.value(&at, text, method(text)));
@@ -48,6 +55,8 @@ fn route(table: &RouteTable, name: Option<&AppName>, at: &At<'_>, findings: &mut
     let response = findings.optional_duration(&at.key("response_timeout"), table.response_timeout.as_ref());
     let idle = findings.optional_duration(&at.key("idle_timeout"), table.idle_timeout.as_ref());
     let total = findings.optional_duration(&at.key("total_timeout"), table.total_timeout.as_ref());
+    let own_max_body = limits::max_body(table.max_body.as_deref(), &at.key("max_body"), findings);
+    let rate_limits = limits::rate_limits(&table.rate_limits, &at.key("rate_limits"), findings);
     let consistent = consistent(table, at, findings);
     let rule = Rule {
         methods: methods?,
@@ -66,6 +75,8 @@ fn route(table: &RouteTable, name: Option<&AppName>, at: &At<'_>, findings: &mut
         refuses_doubled_slash: table.doubled_slash == Slashes::Refuse,
         upgrades: Upgrades::new(upgrades?),
         timeouts: OwnTimeouts { response: response.ok()?, idle: idle.ok()?, total: total.ok()? },
+        max_body: own_max_body.ok()?.or(max_body),
+        rate_limits: rate_limits?,
     };
     consistent.then_some(RouteSettings { path: path?, rule })
 }

@@ -1,6 +1,7 @@
 //! Asks the rule of the route: a permit, or a denial with its reason.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::task::{Context, Poll};
 
 use futures_util::future::Either;
@@ -9,6 +10,7 @@ use tower::{Layer, Service};
 use super::resolve::{Principal, Resolved};
 use super::route::Destination;
 use super::{NowOr, Step, now};
+use crate::directory::AccountId;
 use crate::gateway::refusal::Refusal;
 use crate::gateway::visit::{Answered, Visit};
 use crate::policy::{self, Denial, Permit};
@@ -43,6 +45,16 @@ pub(in crate::gateway) struct Permitted {
 impl Permitted {
     pub(super) fn into_parts(self) -> (Visit, Destination, Option<Principal>, Permit) {
         (self.visit, self.destination, self.who, self.permit)
+    }
+
+    /// What it is counted by.
+    pub(super) fn whose(&self) -> (&policy::Route, Option<AccountId>, IpAddr) {
+        let account = self.who.as_ref().map(|who| who.proven.account);
+        (&self.destination.route, account, self.visit.client.address())
+    }
+
+    pub(super) fn refuse(self, refusal: &Refusal) -> Answered {
+        self.visit.refuse(refusal)
     }
 }
 

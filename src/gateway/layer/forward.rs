@@ -1,28 +1,29 @@
 //! Forwards what is permitted: identity headers set last, bodies streaming both ways.
 //!
-//! Architecture invariant: nothing but a [`Permitted`] is forwarded, and nothing makes one but the layer
-//! before this. No byte of a body moves before that (invariant 9): the body is first polled by the
+//! Architecture invariant: nothing but a `Permitted`, within its limits, is forwarded, and nothing makes one but the layer
+//! that authorizes. No byte of a body moves before that (invariant 9): the body is first polled by the
 //! connection to the app.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING, VARY};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRAILER, TRANSFER_ENCODING, VARY};
 use http::{HeaderMap, HeaderValue, Request};
 use http_body::Body as _;
 use tokio::time::Instant;
 use tower::{Service, service_fn};
 
 use super::ask::{Unserved, ask};
-use super::authorize::Permitted;
+use super::limit_callers::WithinLimits;
 use crate::gateway::body::{Body, StreamLimits};
 use crate::gateway::client::Client;
 use crate::gateway::hygiene::{self, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_REQUEST_ID};
+use crate::gateway::pace::Pace;
 use crate::gateway::plan::Plan;
 use crate::gateway::record::Decision;
 use crate::gateway::refusal::{Format, Refusal};
 use crate::gateway::tunnel::{Asker, Handshake, Told, Tunnel};
-use crate::gateway::upstream::{Bounds, Exchange, Failure, RequestBody};
+use crate::gateway::upstream::{BodyLimits, Bounds, Exchange, Failure, Fault, RequestBody};
 use crate::gateway::visit::{Answered, RequestId, Visit};
 
 /// The innermost service. Its future is boxed, although nothing else on the path of a known credential
@@ -31,15 +32,16 @@ use crate::gateway::visit::{Answered, RequestId, Visit};
 pub(in crate::gateway) fn forward(
     plan: Arc<Plan>,
     upstream: impl Exchange,
-) -> impl Service<Permitted, Response = Answered, Error = Infallible, Future: Send + 'static> + Clone + Send + 'static {
-    service_fn(move |permitted: Permitted| {
+) -> impl Service<WithinLimits, Response = Answered, Error = Infallible, Future: Send + 'static> + Clone + Send + 'static
+{
+    service_fn(move |request: WithinLimits| {
         let (plan, upstream) = (Arc::clone(&plan), upstream.clone());
-        Box::pin(async move { Ok(send(&plan, &upstream, permitted).await) })
+        Box::pin(async move { Ok(send(&plan, &upstream, request).await) })
     })
 }
 
-async fn send(plan: &Plan, upstream: &impl Exchange, permitted: Permitted) -> Answered {
-    let (visit, destination, who, permit) = permitted.into_parts();
+async fn send(plan: &Plan, upstream: &impl Exchange, within: WithinLimits) -> Answered {
+    let (visit, destination, who, permit) = within.into_inner().into_parts();
     let Visit { mut request, peer, client, hangup, id, trailers, ask: wish, trace, mut record, .. } = visit;
     let format = Format::preferred(request.headers());
     let app = &plan.apps[destination.route.app_index];
@@ -48,6 +50,11 @@ async fn send(plan: &Plan, upstream: &impl Exchange, permitted: Permitted) -> An
     let guard = who.as_ref().map(|who| Arc::clone(&who.guard));
     if let Some(guard) = &guard {
         hangup.watch(guard);
+    }
+
+    let most = destination.route.rule.max_body;
+    if most.is_some_and(|most| request.body().size_hint().lower() > most) {
+        return Answered::refused(&Refusal::BodyTooLarge, format, &id, record);
     }
 
     let asker = Asker { is_judged: who.is_some(), host: &destination.host, scheme: client.scheme(), id: &id };
@@ -62,12 +69,14 @@ async fn send(plan: &Plan, upstream: &impl Exchange, permitted: Permitted) -> An
     let (body, progress) = if body.is_end_stream() {
         (RequestBody::empty(), None)
     } else {
-        let (body, progress) = RequestBody::streaming(
-            body,
-            guard.clone(),
-            timeouts.idle,
-            plan.trailers(trailers.sends && app.takes_trailers),
-        );
+        let limits = BodyLimits {
+            idle: timeouts.idle,
+            // Without a rate it may be as slow as it likes, and only not stand still.
+            pace: plan.clients.min_rate.map(|rate| Pace::new(plan.clients.stall_timeout, Some(rate))),
+            most,
+        };
+        let passes = plan.trailers(trailers.sends && app.takes_trailers);
+        let (body, progress) = RequestBody::streaming(body, guard.clone(), limits, passes);
         (body, Some(progress))
     };
     head.extensions.clear();
@@ -94,6 +103,9 @@ async fn send(plan: &Plan, upstream: &impl Exchange, permitted: Permitted) -> An
                 Err(refusal) => return Answered::refused(&refusal, format, &id, record),
             };
             record.decision = Decision::Permitted;
+            if let Some(progress) = bounds.progress.as_ref().filter(|_| is_a_conversation(response.headers())) {
+                progress.is_a_conversation();
+            }
             let trailers = plan.trailers(trailers.takes);
             let announced = trailers.announced(response.headers());
             hygiene::clean_response(response.headers_mut());
@@ -125,13 +137,17 @@ async fn send(plan: &Plan, upstream: &impl Exchange, permitted: Permitted) -> An
             Answered { response, record }
         }
         Err(unserved) => {
-            let broken = bounds.progress.as_ref().is_some_and(|progress| progress.is_broken());
+            let fault = bounds.progress.as_ref().and_then(|progress| progress.fault());
             let refusal = match unserved {
                 Unserved::Busy => Refusal::Full("app_full"),
                 Unserved::Away(wait) => Refusal::Unavailable(wait),
                 Unserved::Failed(failure) => match failure {
                     // The app is not to blame for a request that never came to its end.
-                    Failure::Broken(_) if broken => Refusal::Malformed("body"),
+                    Failure::Broken(_) if fault.is_some() => match fault {
+                        Some(Fault::TooLarge) => Refusal::BodyTooLarge,
+                        Some(Fault::Slow) => Refusal::SlowBody,
+                        Some(Fault::Broken) | None => Refusal::Malformed("body"),
+                    },
                     Failure::Unreachable { why, .. } | Failure::Broken(why) => Refusal::BadUpstream(why),
                     Failure::Full => Refusal::Full("app_connections_full"),
                     Failure::Silent => Refusal::SilentUpstream,
@@ -142,6 +158,12 @@ async fn send(plan: &Plan, upstream: &impl Exchange, permitted: Permitted) -> An
             Answered::refused(&refusal, format, &id, record)
         }
     }
+}
+
+/// Whether an app answers while it goes on listening, as those of gRPC do: its client has then said as much as
+/// it wants to.
+fn is_a_conversation(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// What the gateway knows of the client, in place of what anybody said: one address, so that no two apps

@@ -103,7 +103,7 @@ fn sanitise(plan: &Plan, visit: &mut Visit) -> Result<Target, Refusal> {
         return Err(if names_a_host { Refusal::Connect } else { Refusal::Malformed("connect_target") });
     }
     if version == Version::HTTP_2 {
-        as_in_http1(&mut visit.request)?;
+        as_in_http1(&mut visit.request, plan.clients.head_fields)?;
     }
     let host = one_host(visit)?;
     to_origin_form(visit, &host)?;
@@ -121,7 +121,7 @@ fn sanitise(plan: &Plan, visit: &mut Visit) -> Result<Target, Refusal> {
 
 /// What HTTP/2 says elsewhere or in pieces is put as an app of HTTP/1 expects it: `Host` for `:authority`
 /// (RFC 9113 §8.3.1), and one cookie of its crumbs (§8.2.3). Where both are there, they are compared below.
-fn as_in_http1(request: &mut Request<Incoming>) -> Result<(), Refusal> {
+fn as_in_http1(request: &mut Request<Incoming>, most_fields: usize) -> Result<(), Refusal> {
     let ended = request.body().is_end_stream();
     // Without it hyper keeps no scheme either, and what nobody can check is refused.
     let authority = request.uri().authority().ok_or(Refusal::Malformed("host_missing"))?;
@@ -135,7 +135,8 @@ fn as_in_http1(request: &mut Request<Incoming>) -> Result<(), Refusal> {
         let cookie = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])).map_err(|_| Refusal::Malformed("cookie"))?;
         headers.insert(COOKIE, cookie);
     }
-    if headers.len() > MOST_FIELDS {
+    // As many as the parser of HTTP/1 lets through.
+    if headers.len() > most_fields {
         return Err(Refusal::HeadTooLarge);
     }
     if headers.get(CONTENT_LENGTH).is_some_and(|length| !is_plain_number(length.as_bytes())) {
@@ -152,9 +153,6 @@ fn as_in_http1(request: &mut Request<Incoming>) -> Result<(), Refusal> {
 fn is_plain_number(text: &[u8]) -> bool {
     text == b"0" || (text.first().is_some_and(|first| *first != b'0') && text.iter().all(u8::is_ascii_digit))
 }
-
-/// As many as the parser of HTTP/1 lets through.
-const MOST_FIELDS: usize = 100;
 
 /// Exactly one `Host`, and a valid one (RFC 9112 §3.2), from HTTP/1.0 clients too.
 fn one_host(visit: &Visit) -> Result<HeaderValue, Refusal> {

@@ -12,7 +12,8 @@ use futures_util::future::Either;
 use http::header::AUTHORIZATION;
 use tower::{Layer, Service};
 
-use super::route::{Destination, Routed};
+use super::limit_sources::FromWithinLimits;
+use super::route::Destination;
 use super::{NowOr, Step, now};
 use crate::authn::{Accepts, Authn, Presentation, Presented, carries_a_token};
 use crate::gateway::plan::Plan;
@@ -55,7 +56,7 @@ impl PresentedRequest {
     }
 }
 
-impl<S: Step<PresentedRequest>> Service<Routed> for Identifying<S> {
+impl<S: Step<PresentedRequest>> Service<FromWithinLimits> for Identifying<S> {
     type Response = Answered;
     type Error = Infallible;
     type Future = NowOr<S::Future>;
@@ -64,8 +65,8 @@ impl<S: Step<PresentedRequest>> Service<Routed> for Identifying<S> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, routed: Routed) -> Self::Future {
-        let (mut visit, destination) = routed.into_parts();
+    fn call(&mut self, request: FromWithinLimits) -> Self::Future {
+        let (mut visit, destination) = request.into_parts();
         let accepts = Accepts::of(&destination.route.rule);
         let presentation = self.layer.authn.identify(visit.request.headers(), &accepts);
         let headers = visit.request.headers_mut();

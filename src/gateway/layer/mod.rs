@@ -5,12 +5,14 @@
 //!   contain        Visit            → Visit             a panic becomes an answer
 //!   hygiene        Visit            → Sanitised         nothing ambiguous, nothing forged
 //!   route          Sanitised        → Routed            the one route of all readings
-//!   identify       Routed           → PresentedRequest  what was presented, out of the head
+//!   limit_sources  Routed           → FromWithinLimits  from a source that has not asked too often
+//!   identify       FromWithinLimits → PresentedRequest  what was presented, out of the head
 //!   throttle       PresentedRequest → Admitted          known, or from a source that may still try
 //!   authenticate   Admitted         → Authenticated     who it is, and a guard that can cut it
 //!   resolve        Authenticated    → Resolved          what is in force for them
 //!   authorize      Resolved         → Permitted         a permit
-//!   forward        Permitted        → an answer
+//!   limit_callers  Permitted        → WithinLimits      of a caller that has not asked too often
+//!   forward        WithinLimits     → an answer
 //! ```
 //!
 //! Each proof has private fields and is made in one file only, so a layer left out, or two in the wrong
@@ -23,6 +25,8 @@ mod contain;
 mod forward;
 mod hygiene;
 mod identify;
+mod limit_callers;
+mod limit_sources;
 mod request_id;
 mod resolve;
 mod route;
@@ -37,6 +41,8 @@ pub(super) use contain::Contain;
 pub(super) use forward::forward;
 pub(super) use hygiene::Hygiene;
 pub(super) use identify::Identify;
+pub(super) use limit_callers::LimitCallers;
+pub(super) use limit_sources::LimitSources;
 pub(super) use request_id::RequestIdLayer;
 pub(super) use resolve::Resolve;
 pub(super) use route::Route;

@@ -61,7 +61,7 @@ pub(super) use instances::{Attempt, Instance, Instances, Tried};
 pub use names::Resolver;
 pub use pool::AppConnections;
 pub use probe::HealthCheck;
-pub(super) use request_body::{Progress, RequestBody};
+pub(super) use request_body::{BodyLimits, Fault, Progress, RequestBody};
 pub(super) use response_body::ResponseBody;
 pub(super) use shared::SharedApps;
 pub use standing::Outlier;

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use hyper::body::Incoming;
 
 use crate::cluster::Guard;
 use crate::gateway::body::{BodyError, Idle, poll_silence};
+use crate::gateway::pace::Pace;
 use crate::gateway::trailers::{TooLarge, Trailers};
 
 /// How far a request's body has come, for whoever waits for the answer.
@@ -23,7 +25,37 @@ use crate::gateway::trailers::{TooLarge, Trailers};
 pub(crate) struct Progress {
     moved: AtomicU64,
     whole: AtomicBool,
-    broken: AtomicBool,
+    fault: OnceLock<Fault>,
+    open_ended: AtomicBool,
+}
+
+/// How a client keeps a request from its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It broke it off, or its framing.
+    Broken,
+    /// It stood still, or was slower than it may be.
+    Slow,
+    TooLarge,
+}
+
+impl Fault {
+    const fn of(error: &BodyError) -> Option<Self> {
+        match error {
+            BodyError::Client(_) | BodyError::Trailers => Some(Self::Broken),
+            BodyError::Idle(_) | BodyError::Slow => Some(Self::Slow),
+            BodyError::TooLarge => Some(Self::TooLarge),
+            BodyError::Cut | BodyError::Late | BodyError::Upstream(_) => None,
+        }
+    }
+}
+
+/// What one body is held to.
+#[derive(Debug, Clone)]
+pub(crate) struct BodyLimits {
+    pub(crate) idle: Duration,
+    pub(crate) pace: Option<Pace>,
+    pub(crate) most: Option<u64>,
 }
 
 impl Progress {
@@ -32,9 +64,15 @@ impl Progress {
         self.moved.load(Ordering::Relaxed)
     }
 
-    /// Whether the client broke it off, or its framing.
-    pub(crate) fn is_broken(&self) -> bool {
-        self.broken.load(Ordering::Relaxed)
+    /// How the client kept it from its end.
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        self.fault.get().copied()
+    }
+
+    /// The app has begun to answer, and both go on speaking as they like: the client is not slow when it has
+    /// nothing to say.
+    pub(crate) fn is_a_conversation(&self) {
+        self.open_ended.store(true, Ordering::Relaxed);
     }
 
     /// Whether the last byte was handed over.
@@ -50,6 +88,8 @@ struct Streaming {
     body: Incoming,
     guard: Option<Arc<Guard>>,
     idle: Idle,
+    /// How many more bytes may come.
+    left: Option<u64>,
     progress: Arc<Progress>,
     trailers: Trailers,
 }
@@ -63,11 +103,19 @@ impl RequestBody {
     pub(crate) fn streaming(
         body: Incoming,
         guard: Option<Arc<Guard>>,
-        idle: Duration,
+        limits: BodyLimits,
         trailers: Trailers,
     ) -> (Self, Arc<Progress>) {
         let progress = Arc::new(Progress::default());
-        let streaming = Streaming { body, guard, idle: Idle::new(idle), progress: Arc::clone(&progress), trailers };
+        let BodyLimits { idle, pace, most } = limits;
+        let streaming = Streaming {
+            body,
+            guard,
+            idle: Idle::new(idle, pace.map(Box::new)),
+            left: most,
+            progress: Arc::clone(&progress),
+            trailers,
+        };
         (Self(Some(streaming)), progress)
     }
 
@@ -80,6 +128,10 @@ impl RequestBody {
         let Some(streaming) = &mut self.0 else { return Poll::Ready(None) };
         let part = ready!(streaming.poll_part(cx));
         if let Some(Err(error)) = &part {
+            if let Some(fault) = Fault::of(error) {
+                // The first one stands: after it nothing comes.
+                let _first = streaming.progress.fault.set(fault);
+            }
             metrics::counter!("locum_bodies_broken_total", "side" => "request", "why" => error.slug()).increment(1);
             tracing::debug!(%error, "the body of a request ended early");
         }
@@ -117,20 +169,27 @@ impl Streaming {
         }
         loop {
             let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+                if self.progress.open_ended.load(Ordering::Relaxed) {
+                    self.idle.forget_the_pace();
+                }
                 return poll_silence(self.guard.as_deref(), &mut self.idle, cx).map(|error| Some(Err(error)));
             };
-            self.idle.reset();
+            let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
+            self.idle.moved(data.map_or(0, Bytes::len));
             self.progress.moved.fetch_add(1, Ordering::Relaxed);
             match frame {
                 None => {
                     self.progress.whole.store(true, Ordering::Relaxed);
                     return Poll::Ready(None);
                 }
-                Some(Err(error)) => {
-                    self.progress.broken.store(true, Ordering::Relaxed);
-                    return Poll::Ready(Some(Err(BodyError::Client(error))));
-                }
+                Some(Err(error)) => return Poll::Ready(Some(Err(BodyError::Client(error)))),
                 Some(Ok(frame)) => {
+                    if let (Some(left), Some(data)) = (&mut self.left, frame.data_ref()) {
+                        let Some(rest) = left.checked_sub(data.len() as u64) else {
+                            return Poll::Ready(Some(Err(BodyError::TooLarge)));
+                        };
+                        *left = rest;
+                    }
                     if self.body.is_end_stream() {
                         self.progress.whole.store(true, Ordering::Relaxed);
                     }
@@ -139,10 +198,7 @@ impl Streaming {
                         Ok(trailers) => match self.trailers.pass(trailers) {
                             Ok(None) => {}
                             Ok(Some(trailers)) => return Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
-                            Err(TooLarge) => {
-                                self.progress.broken.store(true, Ordering::Relaxed);
-                                return Poll::Ready(Some(Err(BodyError::Trailers)));
-                            }
+                            Err(TooLarge) => return Poll::Ready(Some(Err(BodyError::Trailers))),
                         },
                     }
                 }

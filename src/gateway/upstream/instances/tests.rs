@@ -28,6 +28,7 @@ fn instances(count: usize) -> Instances {
         timeouts: Timeouts::default(),
         tunnels: TunnelSettings::default(),
         resilience: Resilience { outlier, ..Resilience::default() },
+        rate_limits: Vec::new(),
     };
     let shared = SharedApps::new(std::slice::from_ref(&app), 100);
     Instances::new(&app, shared.iter().next().unwrap(), &mut (0..))
