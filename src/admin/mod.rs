@@ -37,11 +37,12 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub use operate::{NotTaken, Reload};
+pub use operate::{NotTaken, Reload, Restart};
 pub use peer::Peer;
 pub use problem::Problem;
-pub use socket::{BoundSocket, SocketError, serve_unix};
+pub use socket::{Afterwards, BoundSocket, SocketError, serve_unix};
 
+use crate::clock::Timestamp;
 use crate::provision::Provision;
 use crate::telemetry::metrics::Metrics;
 
@@ -67,13 +68,26 @@ pub struct AdminState {
     pub metrics: Option<Metrics>,
     /// Takes up the configuration of a running gateway anew.
     pub reload: Option<Reload>,
+    /// Lets a new process take the place of a running gateway.
+    pub restart: Option<Restart>,
+    /// Since when this process serves.
+    pub since: Timestamp,
 }
 
 impl AdminState {
     /// For the user that runs this process, with nothing to note.
     pub fn new(provision: Provision) -> Self {
         let notes: Notes = Arc::new(|| Box::pin(std::future::ready(Vec::new())));
-        Self { provision, notes, own_uid: rustix::process::geteuid().as_raw(), metrics: None, reload: None }
+        let since = provision.clock().now();
+        Self {
+            provision,
+            notes,
+            own_uid: rustix::process::geteuid().as_raw(),
+            metrics: None,
+            reload: None,
+            restart: None,
+            since,
+        }
     }
 }
 
@@ -125,6 +139,7 @@ fn table() -> OpenApiRouter<AdminState> {
         .routes(routes!(route::history::list))
         .routes(routes!(route::health::health))
         .routes(routes!(route::operation::reload))
+        .routes(routes!(route::operation::restart))
         .layer(from_fn_with_state(TIMEOUT, guard::bounded));
     OpenApiRouter::with_openapi(Api::openapi()).merge(audit).merge(others)
 }

@@ -9,6 +9,9 @@ use crate::provision::Request;
 /// Takes up the configuration anew, for whoever asks.
 pub type Reload = Arc<dyn Fn(Request) -> BoxFuture<'static, Result<(), NotTaken>> + Send + Sync>;
 
+/// Lets a new process take the place of this one; answers when it was found to be able to.
+pub type Restart = Arc<dyn Fn(Request) -> BoxFuture<'static, Result<(), NotTaken>> + Send + Sync>;
+
 /// Why a configuration was not taken up: the one in force stays whole.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotTaken {

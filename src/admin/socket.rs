@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -60,8 +61,20 @@ pub async fn serve_unix(
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), SocketError> {
     let bound = BoundSocket::bind(path).await?;
+    let shutdown = async {
+        shutdown.await;
+        Afterwards::Remove
+    };
     bound.serve(router, shutdown).await;
     Ok(())
+}
+
+/// What becomes of the socket's file once nobody serves it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Afterwards {
+    Remove,
+    /// Somebody has a handle on the socket and is going to serve it.
+    Keep,
 }
 
 /// A socket that is listened on, and not yet served: so that whoever starts knows that it can be had.
@@ -90,19 +103,42 @@ impl BoundSocket {
         Ok(Self { listener, path: path.to_owned(), identity: (metadata.dev(), metadata.ino()) })
     }
 
-    /// Serves `router` until `shutdown` is done; then lets running requests end and removes the socket.
-    pub async fn serve(self, router: Router, shutdown: impl Future<Output = ()> + Send) {
+    /// Takes a socket that listens on `path` already, handed over by whoever was there before.
+    ///
+    /// # Errors
+    /// When the folder is open to others, or the socket cannot be used.
+    pub async fn adopt(listener: std::os::unix::net::UnixListener, path: &Path) -> Result<Self, SocketError> {
+        check_folder(path).await?;
+        let fault = |error| SocketError::Io { path: path.to_owned(), error };
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(fault)?;
+        listener.set_nonblocking(true).map_err(fault)?;
+        let listener = UnixListener::from_std(listener).map_err(fault)?;
+        let metadata = tokio::fs::metadata(path).await.map_err(fault)?;
+        Ok(Self { listener, path: path.to_owned(), identity: (metadata.dev(), metadata.ino()) })
+    }
+
+    /// Another handle on the same socket: while it is held, who connects waits, and the file stays where it is.
+    ///
+    /// # Errors
+    /// When the system refuses another descriptor.
+    pub fn handle(&self) -> io::Result<OwnedFd> {
+        self.listener.as_fd().try_clone_to_owned()
+    }
+
+    /// Serves `router` until `shutdown` is done; then lets running requests end, and removes the socket unless
+    /// somebody else is to take it over.
+    pub async fn serve(self, router: Router, shutdown: impl Future<Output = Afterwards> + Send) {
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         let connections = TaskTracker::new();
         let (ending, ended) = tokio::sync::watch::channel(false);
         let mut shutdown = std::pin::pin!(shutdown);
-        loop {
+        let afterwards = loop {
             let accepted = async {
                 let place = Arc::clone(&places).acquire_owned().await;
                 (place, self.listener.accept().await)
             };
             let (place, accepted) = tokio::select! {
-                () = &mut shutdown => break,
+                afterwards = &mut shutdown => break afterwards,
                 accepted = accepted => accepted,
             };
             match accepted {
@@ -118,13 +154,16 @@ impl BoundSocket {
                     tokio::time::sleep(REST).await;
                 }
             }
-        }
-        self.end(&connections, &ending).await;
+        };
+        self.end(afterwards, &connections, &ending).await;
     }
 
-    async fn end(self, connections: &TaskTracker, ending: &tokio::sync::watch::Sender<bool>) {
+    async fn end(self, afterwards: Afterwards, connections: &TaskTracker, ending: &tokio::sync::watch::Sender<bool>) {
         let ours = std::fs::metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == self.identity);
-        if ours && let Err(error) = std::fs::remove_file(&self.path) {
+        if ours
+            && afterwards == Afterwards::Remove
+            && let Err(error) = std::fs::remove_file(&self.path)
+        {
             tracing::warn!(path = %self.path.display(), %error, "the admin socket could not be removed");
         }
         drop(self.listener);

@@ -55,6 +55,7 @@ fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
         Command::Version => command::program::version(output),
         Command::Check => runtime()?.block_on(command::check::check(&global, output)),
         Command::Reload => runtime()?.block_on(command::program::reload(&global, output)),
+        Command::Restart => runtime()?.block_on(command::program::restart(&global, output)),
         Command::Healthcheck => runtime()?.block_on(command::program::healthcheck(&global, output)),
         Command::Administer(Administration::Pat(PatCommand::Check(check))) if check.offline => {
             command::pat_check::offline(&global, output)

@@ -7,11 +7,14 @@ use std::sync::Arc;
 use super::arguments::{Global, ServeArguments};
 use super::exit::Failure;
 use super::find::{self, DEVELOPMENT_FOLDER};
+use super::output::print;
 use crate::admin::NotTaken;
 use crate::config::settings::Upstream;
 use crate::config::{self, LoadError, Purpose, Settings};
 use crate::server::dev::{EXAMPLE_UPSTREAM, StateFolder};
 use crate::server::house;
+use crate::server::inherited::Inherited;
+use crate::server::restart::{self, Program};
 use crate::server::serve::{Serve, serve as run};
 use crate::telemetry::log;
 
@@ -35,6 +38,12 @@ pub(super) fn serve(global: &Global, arguments: &ServeArguments) -> Result<(), F
     let as_read = find::load(&file, Purpose::Serve)?;
     let typed = Typed { upstream: arguments.upstream.clone(), listen: arguments.listen };
     let settings = typed.over(as_read.clone())?;
+    if arguments.check {
+        return check(&settings);
+    }
+    // Before there are threads.
+    let inherited = Inherited::take().map_err(Failure::failed)?;
+    let program = Program::this("--check").map_err(Failure::failed)?;
     let log = log::install(&settings.log).map_err(Failure::failed)?;
     start_failpoints();
     let read_again = Arc::new(move || {
@@ -44,7 +53,13 @@ pub(super) fn serve(global: &Global, arguments: &ServeArguments) -> Result<(), F
         })?;
         typed.over(settings).map_err(|failure| NotTaken::Invalid(failure.to_string()))
     });
-    run(Serve { settings, read_again, dev, log }).map_err(Failure::failed)
+    run(Serve { settings, read_again, dev, inherited, program, log }).map_err(Failure::failed)
+}
+
+/// What the process that runs asks of the one that is to take its place.
+fn check(settings: &Settings) -> Result<(), Failure> {
+    let readied = restart::readied(settings).map_err(Failure::Failed)?;
+    print(&serde_json::to_string(&readied).map_err(Failure::failed)?)
 }
 
 /// What was typed wins over the file, each time that it is read.

@@ -1,17 +1,20 @@
 //! One client's connection, from the accepted socket to its end.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
-use http::{Request, Response};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use pin_project_lite::pin_project;
 use tokio::net::TcpStream;
 
 use super::data_plane::{Limits, Phases, Stack};
@@ -38,7 +41,7 @@ impl Door {
         let entered = tokio::select! {
             biased;
             entered = self.entrance.enter(tcp, from, &self.limits) => entered,
-            () = self.phases.draining() => return,
+            () = self.phases.waited_enough() => return,
         };
         match entered {
             Ok(Some(Entered { stream, peer, protocol: Protocol::Http1 })) => {
@@ -73,7 +76,8 @@ async fn serve_http1<S: Stack>(stream: Stream, peer: Peer, stack: Rc<RefCell<S>>
     let bounds = head_guard::Limits { head_bytes: limits.head_bytes, head_fields: limits.head_fields };
     let stream = HeadGuard::new(stream, peer.clone(), bounds);
     let hangup = Hangup::default();
-    let front = Front { peer, hangup: hangup.clone(), stack };
+    let said = Rc::new(Said::default());
+    let front = Front { peer, hangup: hangup.clone(), stack, said: Rc::clone(&said) };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_timeout)
@@ -88,7 +92,10 @@ async fn serve_http1<S: Stack>(stream: Stream, peer: Peer, stack: Rc<RefCell<S>>
             biased;
             served = connection.as_mut() => served,
             () = hangup.wait() => return,
-            () = phases.draining() => {
+            asked = said.goodbye(&mut phases) => {
+                if !asked {
+                    return;
+                }
                 connection.as_mut().graceful_shutdown();
                 tokio::select! {
                     biased;
@@ -106,20 +113,68 @@ async fn serve_http1<S: Stack>(stream: Stream, peer: Peer, stack: Rc<RefCell<S>>
     }
 }
 
+/// What was said on a connection, by either side.
+#[derive(Default)]
+struct Said {
+    /// The client has asked something.
+    asked: Cell<bool>,
+    /// Every answer from now on says that it is the last.
+    goodbye: Cell<bool>,
+}
+
+impl Said {
+    /// Lets answers say that the connection ends once it is to, and returns when nobody is accepted any more: with
+    /// whether the client has asked anything by then or, if not, within a moment.
+    async fn goodbye(&self, phases: &mut Phases) -> bool {
+        phases.turning().await;
+        self.goodbye.set(true);
+        phases.draining().await;
+        if !self.asked.get() {
+            phases.waited_enough().await;
+        }
+        self.asked.get()
+    }
+}
+
 /// What hyper calls for each request of one connection. The stack is its thread's, and borrowed for each
 /// request: it may be another one than that of the request before.
 struct Front<S> {
     peer: Peer,
     hangup: Hangup,
     stack: Rc<RefCell<S>>,
+    said: Rc<Said>,
 }
 
 impl<S: Stack> hyper::service::Service<Request<Incoming>> for Front<S> {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = S::Future;
+    type Future = Answering<S::Future>;
 
-    fn call(&self, request: Request<Incoming>) -> S::Future {
-        self.stack.borrow_mut().call(Arrival { peer: self.peer.clone(), hangup: self.hangup.clone(), request })
+    fn call(&self, request: Request<Incoming>) -> Answering<S::Future> {
+        self.said.asked.set(true);
+        let arrival = Arrival { peer: self.peer.clone(), hangup: self.hangup.clone(), request };
+        Answering { answer: self.stack.borrow_mut().call(arrival), said: Rc::clone(&self.said) }
+    }
+}
+
+pin_project! {
+    /// The answer to one request, which may be the last of its connection.
+    struct Answering<F> {
+        #[pin]
+        answer: F,
+        said: Rc<Said>,
+    }
+}
+
+impl<F: Future<Output = Result<Response<Body>, Infallible>>> Future for Answering<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let Ok(mut response) = ready!(this.answer.poll(context));
+        if this.said.goodbye.get() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Poll::Ready(Ok(response))
     }
 }

@@ -3,8 +3,10 @@
 //! A connection never changes its thread, so nothing on the hot path is shared between cores but
 //! what is meant to be. All connections of a thread are served by one stack: when it is exchanged, the
 //! next request of every one of them goes through the new one, and what runs in the old one ends there.
-//! Draining is in two steps: every connection finishes what it is answering and closes; what is left at
-//! the deadline is dropped.
+//!
+//! The end is in three steps. First every answer says that its connection ends, while new ones are still
+//! accepted: so a client that asks again and again is never surprised. Then nobody is accepted, and every
+//! connection finishes what it is answering. What is left at the deadline is dropped.
 
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -15,6 +17,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use http::Response;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::LocalSet;
@@ -39,10 +42,15 @@ pub trait Stack: Service<Arrival, Response = Response<Body>, Error = Infallible>
 
 impl<S> Stack for S where S: Service<Arrival, Response = Response<Body>, Error = Infallible> + 'static {}
 
+/// How long a connection that has asked nothing yet may take for it, once nobody is accepted any more.
+const FIRST_WORDS: Duration = Duration::from_secs(1);
+
 /// How far the end has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Serving,
+    /// Connections end with the request that they are answering or that comes next; new ones are accepted.
+    Turning,
     /// No new connections; each one ends with the request it is answering, at the latest after so long.
     Draining(Duration),
 }
@@ -52,16 +60,32 @@ enum Phase {
 pub(super) struct Phases(watch::Receiver<Phase>);
 
 impl Phases {
+    /// Returns when connections are to end, and new ones may still be accepted.
+    pub(super) async fn turning(&mut self) {
+        let _said_or_gone = self.0.wait_for(|phase| *phase != Phase::Serving).await;
+    }
+
+    /// Whether connections are to end by now.
+    pub(super) fn is_turning(&self) -> bool {
+        *self.0.borrow() != Phase::Serving
+    }
+
     /// Returns when draining has begun, or whoever would say so is gone.
     pub(super) async fn draining(&mut self) {
-        let _said_or_gone = self.0.wait_for(|phase| *phase != Phase::Serving).await;
+        let _said_or_gone = self.0.wait_for(|phase| matches!(phase, Phase::Draining(_))).await;
+    }
+
+    /// Returns a moment after draining has begun: who has connected and asked nothing yet is waited for so long.
+    pub(super) async fn waited_enough(&mut self) {
+        self.draining().await;
+        tokio::time::sleep(FIRST_WORDS).await;
     }
 
     /// How long what still runs may take.
     fn time_left(&self) -> Duration {
         match *self.0.borrow() {
             Phase::Draining(timeout) => timeout,
-            Phase::Serving => Duration::ZERO,
+            Phase::Serving | Phase::Turning => Duration::ZERO,
         }
     }
 }
@@ -131,12 +155,12 @@ pub struct DataPlane {
 }
 
 impl DataPlane {
-    /// Starts one thread a listener. `make` is called on each thread, with its number.
+    /// Starts one thread for each set of listeners. `make` is called on each thread, with its number.
     ///
     /// # Errors
     /// When a thread cannot be started.
     pub fn start<S: Stack>(
-        listeners: Vec<TcpListener>,
+        listeners: Vec<Vec<TcpListener>>,
         entrance: &Arc<Entrance>,
         limits: &Limits,
         make: impl Fn(u16) -> S + Clone + Send + 'static,
@@ -145,7 +169,7 @@ impl DataPlane {
         let places = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
         let mut threads = Vec::with_capacity(listeners.len());
         let mut changes = Vec::with_capacity(listeners.len());
-        for (number, listener) in (0_u16..).zip(listeners) {
+        for (number, listeners) in (0_u16..).zip(listeners) {
             let (limits, phases, make) = (limits.clone(), Phases(phases.clone()), make.clone());
             let (places, entrance) = (Arc::clone(&places), Arc::clone(entrance));
             let (change, changes_in) = mpsc::channel(1);
@@ -156,7 +180,7 @@ impl DataPlane {
                 let run = async {
                     let stack = Rc::new(RefCell::new(make(number)));
                     let served = Served { door: RefCell::new(Door { entrance, limits, phases }), stack };
-                    serve_thread(listener, Rc::new(served), changes_in, places).await
+                    serve_thread(listeners, Rc::new(served), changes_in, places).await
                 };
                 if let Err(error) = local.block_on(&runtime, run) {
                     tracing::error!(%error, thread = number, "a data-plane thread could not serve");
@@ -165,6 +189,11 @@ impl DataPlane {
             threads.push(thread);
         }
         Ok((Self { phase, threads }, Changes(changes)))
+    }
+
+    /// From now on every answer says that its connection ends.
+    pub fn turn(&self) {
+        self.phase.send_replace(Phase::Turning);
     }
 
     /// Stops accepting and waits until every connection has ended, or `timeout` passed. Blocks; to be called off
@@ -205,29 +234,49 @@ impl<S: Stack> Served<S> {
 }
 
 async fn serve_thread<S: Stack>(
-    listener: TcpListener,
+    listeners: Vec<TcpListener>,
     served: Rc<Served<S>>,
     changes: mpsc::Receiver<Change<S>>,
     places: Arc<Semaphore>,
 ) -> io::Result<()> {
-    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let listeners = listeners.into_iter().map(tokio::net::TcpListener::from_std).collect::<io::Result<Vec<_>>>()?;
     let connections = TaskTracker::new();
-    let mut phases = served.door.borrow().phases.clone();
     // Beside accepting, because a client that was accepted and waits for its place must not be lost.
     let changing = tokio::task::spawn_local(Rc::clone(&served).take_up(changes));
+    let accepting = listeners.into_iter().map(|listener| accept(listener, &served, &connections, &places));
+    join_all(accepting).await;
+    connections.close();
+    let time_left = served.door.borrow().phases.time_left();
+    if tokio::time::timeout(time_left, connections.wait()).await.is_err() {
+        tracing::warn!(left = connections.len(), "connections were still open at the shutdown timeout and are dropped");
+    }
+    changing.abort();
+    Ok(())
+}
+
+/// Accepts until draining begins.
+async fn accept<S: Stack>(
+    listener: tokio::net::TcpListener,
+    served: &Served<S>,
+    connections: &TaskTracker,
+    places: &Arc<Semaphore>,
+) {
+    let mut phases = served.door.borrow().phases.clone();
     loop {
-        // First the client and then its place, or a thread that waits for clients would sit on one.
-        let accepted = async {
-            let accepted = listener.accept().await?;
-            Ok::<_, io::Error>((accepted, a_place(&places).await))
-        };
         let accepted = tokio::select! {
             biased;
-            () = phases.draining() => break,
-            accepted = accepted => accepted,
+            () = phases.draining() => return,
+            accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok(((stream, peer), place)) => {
+            Ok((stream, peer)) => {
+                // First the client and then its place, or a thread that waits for clients would sit on one. Who was
+                // accepted is served, if need be beside the places, for whoever drains has no more to come.
+                let place = tokio::select! {
+                    biased;
+                    place = a_place(places) => place,
+                    () = phases.draining() => None,
+                };
                 let door = served.door.borrow().clone();
                 let serve = door.serve(stream, peer, Rc::clone(&served.stack));
                 connections.spawn_local(async move {
@@ -238,13 +287,6 @@ async fn serve_thread<S: Stack>(
             Err(error) => back_off(&error).await,
         }
     }
-    drop(listener);
-    connections.close();
-    if tokio::time::timeout(phases.time_left(), connections.wait()).await.is_err() {
-        tracing::warn!(left = connections.len(), "connections were still open at the shutdown timeout and are dropped");
-    }
-    changing.abort();
-    Ok(())
 }
 
 /// A place for one more client; `None` never comes, because nobody closes the places.

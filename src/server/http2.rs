@@ -92,7 +92,7 @@ pub(super) async fn serve<S: Stack>(
         served = connection.as_mut() => Some(served),
         () = streams.flooded() => return,
         () = streams.silent_for(limits.idle_timeout) => None,
-        () = phases.draining() => None,
+        () = streams.goodbye(&mut phases) => None,
     };
     let ended = if let Some(ended) = ended {
         ended
@@ -320,6 +320,9 @@ struct Book {
     /// Of each stream, at its beginning.
     pace: Pace,
     blocked: Arc<Blocked>,
+    /// Whether there was a request, and who waits for the first.
+    asked: Cell<bool>,
+    first: Notify,
     running: Cell<usize>,
     silent_since: Cell<Instant>,
     /// How many more requests may be left behind, and as of when.
@@ -336,6 +339,8 @@ impl Streams {
             phases,
             pace,
             blocked,
+            asked: Cell::new(false),
+            first: Notify::new(),
             running: Cell::new(0),
             silent_since: Cell::new(now),
             budget: Cell::new((ABANDONED_AT_ONCE, now)),
@@ -354,6 +359,9 @@ impl Streams {
         };
         let next = (Hangup::default(), Rc::new(taking));
         self.0.next.replace(Some(next.clone()));
+        if !self.0.asked.replace(true) {
+            self.0.first.notify_one();
+        }
         next
     }
 
@@ -364,6 +372,22 @@ impl Streams {
             tokio::time::sleep_until(since + limit).await;
             if self.0.running.get() == 0 && self.0.silent_since.get().elapsed() >= limit {
                 return;
+            }
+        }
+    }
+
+    /// Returns when the connection is to end: at once, where others are accepted still; but not before its client
+    /// has asked something, or had a moment for it, or what is on its way would be lost.
+    async fn goodbye(&self, phases: &mut Phases) {
+        if phases.is_turning() {
+            phases.draining().await;
+        } else {
+            phases.turning().await;
+        }
+        if !self.0.asked.get() {
+            tokio::select! {
+                () = self.0.first.notified() => {}
+                () = phases.waited_enough() => {}
             }
         }
     }

@@ -47,6 +47,21 @@ pub fn bind(address: SocketAddr, count: usize) -> Result<Vec<TcpListener>, Liste
     Ok(listeners)
 }
 
+/// Deals sockets out to threads: every socket is accepted from, and every thread accepts. Where there are fewer
+/// sockets than threads, threads share.
+///
+/// # Errors
+/// When the system refuses another descriptor for a socket.
+pub fn deal(sockets: &[TcpListener], threads: usize) -> io::Result<Vec<Vec<TcpListener>>> {
+    let threads = threads.max(1);
+    let of_thread = |thread: usize| {
+        let own = sockets.iter().skip(thread).step_by(threads);
+        let shared = sockets.get(thread % sockets.len().max(1)).into_iter().filter(|_| thread >= sockets.len());
+        own.chain(shared).map(TcpListener::try_clone).collect()
+    };
+    (0..threads).map(of_thread).collect()
+}
+
 fn socket(address: SocketAddr, share: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
@@ -66,6 +81,18 @@ mod tests {
         let listeners = bind("127.0.0.1:0".parse().unwrap(), 3).unwrap();
         let ports: Vec<_> = listeners.iter().map(|l| l.local_addr().unwrap().port()).collect();
         assert!(ports[0] != 0 && ports.iter().all(|port| *port == ports[0]), "{ports:?}");
+    }
+
+    /// Decision 7
+    #[test]
+    fn every_socket_has_a_thread_and_every_thread_a_socket() {
+        let sockets = bind("127.0.0.1:0".parse().unwrap(), 5).unwrap();
+        for (count, threads, dealt) in
+            [(1, 3, vec![1, 1, 1]), (2, 3, vec![1, 1, 1]), (5, 2, vec![3, 2]), (2, 2, vec![1, 1])]
+        {
+            let sizes: Vec<_> = deal(&sockets[..count], threads).unwrap().iter().map(Vec::len).collect();
+            assert_eq!(sizes, dealt, "{count} sockets, {threads} threads");
+        }
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! `locum serve`: open, build, bind, run, drain.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Mutex, oneshot, watch};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::acme::{Acme, AcmeError, Obtained};
@@ -15,11 +16,13 @@ use super::dev::{self, DevError, EXAMPLE_UPSTREAM, Environment, StateFolder, wel
 use super::dev_accounts::{self, AccountsError};
 use super::example_app;
 use super::house::{self, House, HouseError};
+use super::inherited::{Inherited, InheritedError};
 use super::listener::{self, ListenError};
 use super::reload::{self, ReadAgain, Reloader, WatchedGateway};
-use super::signals::{self, Hangups};
+use super::restart::{Program, Restarter, Sockets};
+use super::signals::{self, Wishes};
 use super::tls::{Certificates, TlsError};
-use crate::admin::{self, AdminState, SocketError};
+use crate::admin::{self, AdminState, Afterwards, BoundSocket, SocketError};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Settings;
 use crate::config::settings::Upstream;
@@ -30,6 +33,9 @@ use crate::telemetry::trace::{Exporting, Traces};
 
 /// Threads of the control runtime.
 const CONTROL_THREADS: usize = 2;
+/// How long a restart lets answers say that their connection ends, before nobody is accepted any more: so long that
+/// a client that keeps asking is told.
+const TURN: Duration = Duration::from_millis(500);
 /// How often histograms are folded.
 const UPKEEP: Duration = Duration::from_secs(5);
 /// How often the dates of certificates are looked at.
@@ -43,6 +49,10 @@ pub struct Serve {
     pub read_again: ReadAgain,
     /// The state folder of `--dev`.
     pub dev: Option<StateFolder>,
+    /// What was listened on before this process was.
+    pub inherited: Inherited,
+    /// What is started in the place of this process, when it is told to restart.
+    pub program: Program,
     /// Held until everything has ended.
     pub log: Log,
 }
@@ -59,7 +69,11 @@ pub enum ServeError {
     #[error(transparent)]
     Listen(#[from] ListenError),
     #[error(transparent)]
+    Inherited(#[from] InheritedError),
+    #[error(transparent)]
     AdminSocket(#[from] SocketError),
+    #[error("the new process could not begin, and this one has ended: {0}")]
+    Restart(io::Error),
     #[error(transparent)]
     Metrics(#[from] MetricsError),
     #[error(transparent)]
@@ -80,22 +94,27 @@ impl ServeError {
     }
 }
 
-/// Serves until it is told to end, by SIGTERM or SIGINT; a second signal ends at once.
+/// Serves until it is told to end, by SIGTERM or SIGINT; a second signal ends at once. Told to restart, by SIGUSR2 or
+/// on the admin socket, it does not return: another program goes on in its place.
 ///
 /// # Errors
-/// When it cannot start, or has to stop because it lost its store.
+/// When it cannot start, has to stop because it lost its store, or nothing can go on in its place.
 pub fn serve(what: Serve) -> Result<(), ServeError> {
-    let Serve { settings, read_again, dev, log } = what;
+    let Serve { settings, read_again, dev, inherited, program, log } = what;
     let control = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)
         .thread_name("control")
         .enable_all()
         .build()?;
     let logging = Logging { filter: log.filter(), lost_lines: log.lost_lines() };
-    let served = control.block_on(run(settings, read_again, dev, logging));
+    let start = Start { settings, read_again, dev, inherited, program: program.clone(), logging };
+    let served = control.block_on(run(start));
     control.shutdown_timeout(Duration::from_secs(5));
     drop(log);
-    served
+    match served? {
+        None => Ok(()),
+        Some(sockets) => Err(ServeError::Restart(program.become_new(sockets))),
+    }
 }
 
 /// What a running gateway does with its log.
@@ -104,15 +123,30 @@ struct Logging {
     lost_lines: LostLines,
 }
 
-async fn run(
-    mut settings: Settings,
-    mut read_again: ReadAgain,
+/// What is served, once there is a log.
+struct Start {
+    settings: Settings,
+    read_again: ReadAgain,
     dev: Option<StateFolder>,
+    inherited: Inherited,
+    program: Program,
     logging: Logging,
-) -> Result<(), ServeError> {
+}
+
+/// Why serving comes to its end.
+enum End {
+    Asked,
+    LockLost,
+    /// The next process is to begin, with these sockets.
+    Restart(Vec<OwnedFd>),
+}
+
+/// Answers with the sockets for the next process, where there is to be one.
+async fn run(start: Start) -> Result<Option<Vec<OwnedFd>>, ServeError> {
+    let (mut reloads, mut restarts) = (Wishes::to_reload(), Wishes::to_restart());
+    let Start { mut settings, mut read_again, dev, mut inherited, program, logging } = start;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let metrics = Metrics::install()?;
-    let mut hangups = Hangups::expect();
     if dev.is_some() {
         let example = example_app().await?;
         put_example_app(&mut settings, &example);
@@ -125,8 +159,17 @@ async fn run(
     };
 
     let threads = settings.server.threads.map_or_else(cores, |threads| threads.get() as usize);
-    let listeners = listener::bind(settings.server.listen, threads)?;
+    let listen = settings.server.listen;
+    let listeners = match inherited.tcp(listen) {
+        inherited if inherited.is_empty() => listener::bind(listen, threads)?,
+        inherited => inherited,
+    };
     let address = listeners[0].local_addr()?;
+    let admin_socket = match inherited.unix(&settings.admin.socket) {
+        Some(listener) => BoundSocket::adopt(listener, &settings.admin.socket).await?,
+        None => BoundSocket::bind(&settings.admin.socket).await?,
+    };
+    inherited.nothing_is_left()?;
     let open_files = descriptors::raise();
     let exporting = Exporting::start(settings.tracing.as_ref(), house::random);
     let app_connections = AppConnections::up_to(descriptors::for_apps(open_files));
@@ -141,7 +184,8 @@ async fn run(
     let limits = Limits { connections, ..settings.limits.clone() };
     let watched = WatchedGateway::begin(&gateway).await;
     let first = limits.with_tunnels(gateway.takes_upgrades());
-    let started = DataPlane::start(listeners, &Arc::new(entrance), &first, move |core| gateway.stack(core));
+    let dealt = listener::deal(&listeners, threads)?;
+    let started = DataPlane::start(dealt, &Arc::new(entrance), &first, move |core| gateway.stack(core));
     let (data_plane, changes) = started?;
     let reloader = Arc::new(Reloader {
         read_again,
@@ -159,7 +203,31 @@ async fn run(
         exchange: exchange(changes, Gateway::stack),
     });
     reload::taken_up_at(&*clock);
-    let (stop_admin, admin) = serve_admin(&house, &settings, metrics.clone(), Arc::clone(&reloader)).await?;
+    let sockets = Sockets {
+        listen,
+        threads,
+        clients: listeners,
+        admin_socket: settings.admin.socket.clone(),
+        admin: admin_socket.handle()?,
+    };
+    let (restarter, mut begins) = Restarter::new(program, sockets);
+    let restarter = Arc::new(restarter);
+    let mut state = admin_state(&house, metrics.clone(), &reloader);
+    state.reload = Some(Arc::new({
+        let reloader = Arc::clone(&reloader);
+        move |request| {
+            let reloader = Arc::clone(&reloader);
+            Box::pin(async move { reloader.reload(Some(request)).await })
+        }
+    }));
+    state.restart = Some(Arc::new({
+        let restarter = Arc::clone(&restarter);
+        move |_request| {
+            let restarter = Arc::clone(&restarter);
+            Box::pin(async move { restarter.restart().await })
+        }
+    }));
+    let (stop_admin, admin) = serve_admin(admin_socket, state);
 
     if let (Some(folder), Some(accounts)) = (&dev, &accounts) {
         let environment = Environment {
@@ -177,17 +245,46 @@ async fn run(
     let watching = tokio::spawn(watch_dates(dated, clock));
     let obtaining = acme.map(|acme| tokio::spawn(acme.run()));
 
-    let ended = wait_for_the_end(&house, &mut hangups, &reloader).await;
-    tell_systemd(&[sd_notify::NotifyState::Stopping]);
-    if ended.is_err() {
+    let wishes = async {
+        loop {
+            // Beside this loop, which has more urgent things to hear of.
+            tokio::select! {
+                () = reloads.next() => drop(tokio::spawn(reload_for_systemd(Arc::clone(&reloader)))),
+                () = restarts.next() => {
+                    let restarter = Arc::clone(&restarter);
+                    // What came of it is in the log and the metrics.
+                    tokio::spawn(async move { drop(restarter.restart().await) });
+                }
+            }
+        }
+    };
+    let end = tokio::select! {
+        end = wait_for_the_end(&house, &mut begins) => end,
+        () = wishes => End::Asked,
+    };
+    match &end {
+        End::Asked | End::LockLost => {
+            restarter.give_up_sockets().await;
+            tell_systemd(&[sd_notify::NotifyState::Stopping]);
+        }
+        End::Restart(_) => {
+            tell_systemd_of_reload();
+            data_plane.turn();
+            tokio::time::sleep(TURN).await;
+        }
+    }
+    if matches!(end, End::LockLost) {
         house.in_flight.cut_all();
     }
     let shutdown_timeout = reloader.shutdown_timeout().await;
     let drained = tokio::task::spawn_blocking(move || data_plane.drain(shutdown_timeout));
-    tokio::select! {
-        drained = drained => drained.map_err(io::Error::other)?,
-        () = signals::to_end() => tracing::warn!("a second signal: what was still running is dropped"),
-    }
+    let ended_at_once = tokio::select! {
+        drained = drained => drained.map(|()| false).map_err(io::Error::other)?,
+        () = signals::to_end() => {
+            tracing::warn!("a second signal: what was still running is dropped");
+            true
+        }
+    };
     exporting.end().await;
     upkeep.abort();
     watching.abort();
@@ -195,14 +292,25 @@ async fn run(
         obtaining.abort();
     }
     // The receiver is gone only when the admin API has ended by itself.
-    if stop_admin.send(()).is_err() {
+    let goes_on = matches!(end, End::Restart(_)) && !ended_at_once;
+    let afterwards = if goes_on { Afterwards::Keep } else { Afterwards::Remove };
+    if stop_admin.send(afterwards).is_err() {
         tracing::debug!("the admin API had ended before");
     }
     admin.await.map_err(io::Error::other)?;
-    drop(reloader);
+    drop((reloader, restarter));
     house.close().await;
-    tracing::info!("ended");
-    ended
+    match end {
+        End::LockLost => Err(ServeError::LockLost),
+        End::Restart(sockets) if goes_on => {
+            tracing::info!("ended: a new process goes on");
+            Ok(Some(sockets))
+        }
+        End::Asked | End::Restart(_) => {
+            tracing::info!("ended");
+            Ok(None)
+        }
+    }
 }
 
 /// What each gateway of this process stands on: the same, but for what its request ids begin with.
@@ -256,13 +364,8 @@ fn with_example_app(read_again: ReadAgain, built_in: Upstream) -> ReadAgain {
     })
 }
 
-async fn serve_admin(
-    house: &House,
-    settings: &Settings,
-    metrics: Metrics,
-    reloader: Arc<Reloader>,
-) -> Result<(oneshot::Sender<()>, JoinHandle<()>), ServeError> {
-    let (lockout, in_force) = (house.lockout.clone(), Arc::clone(&reloader));
+fn admin_state(house: &House, metrics: Metrics, reloader: &Arc<Reloader>) -> AdminState {
+    let (lockout, in_force) = (house.lockout.clone(), Arc::clone(reloader));
     let mut state = AdminState::new(house.provision.clone());
     state.notes = Arc::new(move || {
         let mut notes = house::notes(&lockout);
@@ -270,44 +373,38 @@ async fn serve_admin(
         Box::pin(std::future::ready(notes))
     });
     state.metrics = Some(metrics);
-    state.reload = Some(Arc::new(move |request| {
-        let reloader = Arc::clone(&reloader);
-        Box::pin(async move { reloader.reload(Some(request)).await })
-    }));
-    let bound = admin::BoundSocket::bind(&settings.admin.socket).await?;
-    let (stop, stopped) = oneshot::channel::<()>();
-    let serving = bound.serve(admin::router(state), async move {
-        // An error means that the sender is gone: the same end.
-        let _end = stopped.await;
-    });
-    Ok((stop, tokio::spawn(serving)))
+    state
 }
 
-/// Reads the configuration again as often as SIGHUP says so, until it is time to end.
-async fn wait_for_the_end(house: &House, hangups: &mut Hangups, reloader: &Arc<Reloader>) -> Result<(), ServeError> {
-    let mut to_end = std::pin::pin!(signals::to_end());
-    loop {
-        tokio::select! {
-            () = &mut to_end => {
-                tracing::info!("asked to end: no new connections, what runs may finish");
-                return Ok(());
-            }
-            () = house.lock.lost() => {
-                tracing::error!("the lock on the store was lost: serving stops at once");
-                return Err(ServeError::LockLost);
-            }
-            // Beside this loop, which has more urgent things to hear of.
-            () = hangups.next() => drop(tokio::spawn(reload_for_systemd(Arc::clone(reloader)))),
+fn serve_admin(socket: BoundSocket, state: AdminState) -> (oneshot::Sender<Afterwards>, JoinHandle<()>) {
+    let (stop, stopped) = oneshot::channel();
+    let serving = socket.serve(admin::router(state), async move {
+        // An error means that the sender is gone: the same end.
+        stopped.await.unwrap_or(Afterwards::Remove)
+    });
+    (stop, tokio::spawn(serving))
+}
+
+async fn wait_for_the_end(house: &House, begins: &mut mpsc::Receiver<Vec<OwnedFd>>) -> End {
+    tokio::select! {
+        () = signals::to_end() => {
+            tracing::info!("asked to end: no new connections, what runs may finish");
+            End::Asked
+        }
+        () = house.lock.lost() => {
+            tracing::error!("the lock on the store was lost: serving stops at once");
+            End::LockLost
+        }
+        Some(sockets) = begins.recv() => {
+            tracing::info!("a new process can begin: what runs may finish, who comes waits for the new one");
+            End::Restart(sockets)
         }
     }
 }
 
 /// `systemctl reload` waits until the service says that it is ready again.
 async fn reload_for_systemd(reloader: Arc<Reloader>) {
-    match sd_notify::NotifyState::monotonic_usec_now() {
-        Ok(now) => tell_systemd(&[sd_notify::NotifyState::Reloading, now]),
-        Err(error) => tracing::warn!(%error, "systemd could not be told"),
-    }
+    tell_systemd_of_reload();
     // What came of it is in the log and the metrics.
     let status = match reloader.reload(None).await {
         Ok(()) => "serving",
@@ -350,6 +447,14 @@ fn cores() -> usize {
 
 fn holder(settings: &Settings) -> String {
     format!("locum serve, process {}, admin socket {}", std::process::id(), settings.admin.socket.display())
+}
+
+/// Until it is told that the service is ready again.
+fn tell_systemd_of_reload() {
+    match sd_notify::NotifyState::monotonic_usec_now() {
+        Ok(now) => tell_systemd(&[sd_notify::NotifyState::Reloading, now]),
+        Err(error) => tracing::warn!(%error, "systemd could not be told"),
+    }
 }
 
 fn tell_systemd(states: &[sd_notify::NotifyState<'_>]) {

@@ -15,23 +15,32 @@ pub(super) async fn to_end() {
     }
 }
 
-/// Arrives each time the configuration is to be read anew.
-pub(super) struct Hangups(Option<Signal>);
+/// A signal that can come again and again, and does not end the process any more.
+pub(super) struct Wishes(Option<Signal>);
 
-impl Hangups {
-    /// From now on SIGHUP does not end the process.
-    pub(super) fn expect() -> Self {
-        let hangups = signal(SignalKind::hangup());
+impl Wishes {
+    /// SIGHUP: read the configuration again.
+    pub(super) fn to_reload() -> Self {
+        Self::expect(SignalKind::hangup(), "SIGHUP")
+    }
+
+    /// SIGUSR2: let a new process take the place of this one.
+    pub(super) fn to_restart() -> Self {
+        Self::expect(SignalKind::user_defined2(), "SIGUSR2")
+    }
+
+    fn expect(kind: SignalKind, name: &str) -> Self {
+        let signal = signal(kind);
         Self(
-            hangups
-                .inspect_err(|error| tracing::error!(%error, "SIGHUP cannot be waited for: it ends the process"))
+            signal
+                .inspect_err(|error| tracing::error!(%error, "{name} cannot be waited for: it ends the process"))
                 .ok(),
         )
     }
 
     pub(super) async fn next(&mut self) {
-        if let Some(hangups) = &mut self.0
-            && hangups.recv().await.is_some()
+        if let Some(signal) = &mut self.0
+            && signal.recv().await.is_some()
         {
             return;
         }

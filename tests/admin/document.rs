@@ -83,6 +83,7 @@ fn every_operation_has_its_line_of_the_command_line() {
         ("get /v1/reasons", "reason list"),
         ("post /v1/reasons", "reason add moved The-service-moved"),
         ("post /v1/reload", "reload"),
+        ("post /v1/restart", "restart"),
         ("get /v1/roles", "role list"),
         ("post /v1/roles", "role add reports"),
         ("get /v1/roles/{role}", "role show reports"),

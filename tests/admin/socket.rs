@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use locum::admin::{BoundSocket, Peer, SocketError};
+use locum::admin::{Afterwards, BoundSocket, Peer, SocketError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::sync::oneshot;
@@ -36,6 +36,7 @@ async fn the_socket_is_private_knows_its_peer_and_is_removed() {
     let (end, ended) = oneshot::channel::<()>();
     let serving = tokio::spawn(bound.serve(whoami(), async {
         ended.await.ok();
+        Afterwards::Remove
     }));
     let uid = rustix::process::getuid().as_raw();
     assert!(ask(&path).await.contains(&format!("\r\n\r\n{uid} ")));

@@ -13,6 +13,7 @@ mod full_disk;
 mod https;
 mod lockout;
 mod reload;
+mod restart;
 mod rows;
 mod stories;
 mod tls;

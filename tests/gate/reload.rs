@@ -87,7 +87,7 @@ pub(crate) fn signal(gate: &Locum, signal: rustix::process::Signal) {
 }
 
 /// A metric with its labels, as the admin socket shows it; 0 when it is not there yet.
-fn metric(gate: &Locum, name: &str) -> f64 {
+pub(crate) fn metric(gate: &Locum, name: &str) -> f64 {
     let output = std::process::Command::new("curl")
         .args(["-sS", "--max-time", "20", "--unix-socket"])
         .arg(gate.socket())

@@ -311,7 +311,12 @@ impl World {
         let listeners = locum::server::listener::bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();
         let address = listeners[0].local_addr().unwrap();
         let entrance = Arc::new(plan.entrance.clone());
-        let started = DataPlane::start(listeners, &entrance, &plan.limits, move |core| gateway.stack(core));
+        let started = DataPlane::start(
+            listeners.into_iter().map(|one| vec![one]).collect(),
+            &entrance,
+            &plan.limits,
+            move |core| gateway.stack(core),
+        );
         let (plane, _changes) = started.unwrap();
         let world =
             Self { address, in_flight, provision, plane: Some(plane), _watching: watching, runtime, _folder: folder };

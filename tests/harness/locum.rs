@@ -23,8 +23,12 @@ const DESCRIPTORS: &str = "TEST_DESCRIPTORS";
 /// configuration, where only it sees it. That takes root, or a kernel that lends namespaces to users.
 const DISK: &str = "TEST_DISK";
 
+/// Says that its standard input is a socket that it is to listen on, handed over as systemd does it.
+const SOCKET: &str = "TEST_SOCKET";
+
 /// Starts the gateway (`$0`, with the configuration as its third argument) in what the environment says.
 const SURROUNDINGS: &str = r#"
+if [ -n "$TEST_SOCKET" ]; then exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; fi
 if [ -n "$TEST_DESCRIPTORS" ]; then ulimit -n "$TEST_DESCRIPTORS"; fi
 if [ -z "$TEST_DISK" ]; then exec "$0" "$@"; fi
 folder=$(dirname "$3")
@@ -110,13 +114,18 @@ impl Locum {
 
     /// The same with variables in the gateway's environment.
     pub fn start_with(configuration: &str, environment: &[(&str, &str)]) -> Self {
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Self::run(Self::prepare(configuration), environment)
+    }
+
+    /// Makes keys and writes the configuration.
+    fn prepare(configuration: &str) -> Arc<TempDir> {
         let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
         let file = folder.path().join("locum.toml");
         let init = Command::new(binary()).arg("init").arg("--config").arg(&file).output().expect("locum runs");
         assert!(init.status.success(), "init: {}", String::from_utf8_lossy(&init.stderr));
         std::fs::write(&file, configuration).expect("the configuration is written");
-        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Self::run(folder, environment)
+        folder
     }
 
     /// With so few file descriptors as `ulimit -n` says.
@@ -147,15 +156,44 @@ impl Locum {
         Path::new(&format!("/proc/{}/root", self.pid())).join(folder).join("disk/ballast")
     }
 
-    fn run(folder: Arc<TempDir>, environment: Vec<(String, String)>) -> Self {
-        let mut child = Command::new("sh")
+    /// On a socket that is open already.
+    pub fn start_on(configuration: &str, socket: &std::net::TcpListener) -> Self {
+        let environment = vec![(SOCKET.to_owned(), "yes".to_owned())];
+        Self::run_with(Self::prepare(configuration), environment, Self::as_input(socket))
+    }
+
+    /// What it says when it does not start on such a socket.
+    pub fn refused_on(configuration: &str, socket: &std::net::TcpListener) -> String {
+        let folder = Self::prepare(configuration);
+        let mut command = Self::command(&folder);
+        let output = command.env(SOCKET, "yes").stdin(Self::as_input(socket)).output().expect("locum runs");
+        assert!(!output.status.success(), "it started");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    fn as_input(socket: &std::net::TcpListener) -> Stdio {
+        std::os::fd::OwnedFd::from(socket.try_clone().expect("another descriptor")).into()
+    }
+
+    fn command(folder: &Arc<TempDir>) -> Command {
+        let mut command = Command::new("sh");
+        command
             .args(["-c", SURROUNDINGS])
             .arg(binary())
             .args(["serve", "--config"])
-            .arg(folder.path().join("locum.toml"))
+            .arg(folder.path().join("locum.toml"));
+        command.env("LOCUM__LOG__FORMAT", "json");
+        command
+    }
+
+    fn run(folder: Arc<TempDir>, environment: Vec<(String, String)>) -> Self {
+        Self::run_with(folder, environment, Stdio::null())
+    }
+
+    fn run_with(folder: Arc<TempDir>, environment: Vec<(String, String)>, input: Stdio) -> Self {
+        let mut child = Self::command(&folder)
             .envs(environment.iter().cloned())
-            .env("LOCUM__LOG__FORMAT", "json")
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

@@ -20,5 +20,6 @@ pub(in crate::admin) async fn health(
     reader.head().await.map_err(Error::from)?;
     let notes = (state.notes)().await;
     let status = if notes.is_empty() { "ok" } else { "degraded" };
-    Ok(Json(HealthView { status: status.to_owned(), version: env!("CARGO_PKG_VERSION").to_owned(), notes }))
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    Ok(Json(HealthView { status: status.to_owned(), version, since: state.since.to_string(), notes }))
 }

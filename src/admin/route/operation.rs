@@ -6,7 +6,7 @@ use axum::extract::State;
 use crate::admin::AdminState;
 use crate::admin::extract::Asked;
 use crate::admin::problem::Problem;
-use crate::admin::shape::ReloadedView;
+use crate::admin::shape::{ReloadedView, RestartingView};
 use crate::directory::rights::Operation;
 use crate::provision::Error;
 
@@ -21,4 +21,17 @@ pub(in crate::admin) async fn reload(
     let reload = state.reload.ok_or_else(Problem::not_running)?;
     reload(request).await?;
     Ok(Json(ReloadedView { outcome: "taken_up".to_owned() }))
+}
+
+/// Let a new process, of the program and the configuration as they are now, take the place of this one
+#[utoipa::path(post, path = "/v1/restart", tag = "operation",
+    responses((status = 200, body = RestartingView), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
+pub(in crate::admin) async fn restart(
+    State(state): State<AdminState>,
+    Asked(request): Asked,
+) -> Result<Json<RestartingView>, Problem> {
+    request.demand(&Operation::ManageInstallation).map_err(Error::from)?;
+    let restart = state.restart.ok_or_else(Problem::not_running)?;
+    restart(request).await?;
+    Ok(Json(RestartingView { since: state.since.to_string() }))
 }

@@ -17,4 +17,4 @@ pub use catalogue::{
 pub use pat::{
     CheckPat, CheckedPat, MadePat, NewPat, PatList, PatView, PresentedToken, Restrictions, Revocation, RevokePat,
 };
-pub use record::{AuditView, EntryPage, EntryView, FieldChange, HealthView, ReloadedView};
+pub use record::{AuditView, EntryPage, EntryView, FieldChange, HealthView, ReloadedView, RestartingView};

@@ -62,6 +62,8 @@ pub struct HealthView {
     /// `ok`, or `degraded` when something works by a second way.
     pub status: String,
     pub version: String,
+    /// Since when this process serves.
+    pub since: String,
     /// What is degraded, in words.
     pub notes: Vec<String>,
 }
@@ -71,4 +73,11 @@ pub struct HealthView {
 pub struct ReloadedView {
     /// `taken_up`: the next request of every connection goes by it.
     pub outcome: String,
+}
+
+/// A restart has begun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RestartingView {
+    /// Since when the process serves that ends now; the health of the next one names another instant.
+    pub since: String,
 }

@@ -66,6 +66,8 @@ pub enum Command {
     Completions(CompletionsArguments),
     /// Let the running gateway read its configuration again: it takes up all of it, or says what is wrong
     Reload,
+    /// Let a new process take the place of the running gateway, without a request that fails
+    Restart,
     /// Ask the running gateway whether it is well
     Healthcheck,
     /// Print the version
@@ -155,6 +157,8 @@ mod tests {
             "audit verify --state d",
             "completions bash",
             "reload --config locum.toml",
+            "restart --config locum.toml",
+            "serve --config locum.toml --check",
             "healthcheck",
             "version --json",
         ] {

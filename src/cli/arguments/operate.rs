@@ -17,6 +17,10 @@ pub struct ServeArguments {
     /// Listen here; port 0 takes a free one
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
+
+    /// Look at what a start would need, print on what it would listen, and end; the store is not touched
+    #[arg(long)]
+    pub check: bool,
 }
 
 #[derive(Debug, Subcommand)]
