@@ -32,6 +32,8 @@ pub(crate) struct File {
     pub(crate) server: ServerTable,
     /// How `locum` on this host reaches the running gateway.
     pub(crate) admin: AdminTable,
+    /// What orchestrators and Prometheus ask: `/healthz`, `/readyz`, `/metrics`.
+    pub(crate) monitoring: MonitoringTable,
     /// Where accounts, tokens and the action history are kept.
     pub(crate) store: StoreTable,
     /// Redis, for the counts of failed attempts. Without it the store counts.
@@ -85,6 +87,9 @@ pub(crate) struct ServerTable {
     pub(crate) threads: u16,
     /// How long running requests may take to finish after SIGTERM, before they are cut.
     pub(crate) shutdown_timeout: String,
+    /// How long new requests are still served after SIGTERM, while `/readyz` says 503 already, so that load balancers
+    /// notice before anybody is turned away.
+    pub(crate) shutdown_delay: String,
     /// Addresses and networks of the proxies in front of this gateway whose word about the client is taken, such as
     /// `10.1.0.7` or `10.1.0.0/24`. Empty: nobody's.
     ///
@@ -143,6 +148,16 @@ pub(crate) enum TrustedHeader {
 pub(crate) struct AdminTable {
     /// The Unix socket of the administration. Who may open this file may do everything.
     pub(crate) socket: String,
+}
+
+/// What orchestrators and Prometheus ask: `/healthz`, `/readyz`, `/metrics`.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct MonitoringTable {
+    /// Address and port of a listener of its own. Absent: there is none.
+    ///
+    /// It speaks plain HTTP and asks nobody who they are: choose an address that strangers do not reach.
+    pub(crate) listen: Option<String>,
 }
 
 /// Where accounts, tokens and the action history are kept.
@@ -503,6 +518,7 @@ impl Default for ServerTable {
             listen: "127.0.0.1:8080".to_owned(),
             threads: 0,
             shutdown_timeout: "30s".to_owned(),
+            shutdown_delay: "0s".to_owned(),
             trusted_proxies: Vec::new(),
             trusted_headers: vec![TrustedHeader::XForwardedFor, TrustedHeader::XForwardedProto],
             proxy_protocol: false,

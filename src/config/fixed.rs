@@ -18,6 +18,7 @@ pub(super) fn changed(in_force: &Settings, now: &Settings, root: &At<'_>) -> Vec
         ("server", "threads", in_force.server.threads != now.server.threads),
         ("server", "acme", acme(in_force) != acme(now)),
         ("admin", "socket", in_force.admin.socket != now.admin.socket),
+        ("monitoring", "listen", in_force.monitoring != now.monitoring),
         ("store", "url", place_of(&in_force.store) != place_of(&now.store)),
         ("redis", "url", redis(in_force, url) != redis(now, url)),
         ("redis", "ca_file", redis(in_force, authorities) != redis(now, authorities)),

@@ -49,6 +49,10 @@ pub fn remarks(settings: &Settings) -> Vec<Remark> {
                 .to_owned(),
         ));
     }
+    if let Some(monitoring) = settings.monitoring {
+        let open = if monitoring.ip().is_loopback() { "" } else { ": whoever reaches it reads the metrics" };
+        remarks.push(note(format!("answers `/healthz`, `/readyz` and `/metrics` on `{monitoring}`{open}")));
+    }
     remarks.extend(proxies(settings).map(note));
     remarks.push(note(match &settings.store {
         Location::Sqlite(path) => format!("keeps accounts and history in `{}`", path.display()),

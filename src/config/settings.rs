@@ -27,6 +27,8 @@ use crate::telemetry::{log, trace};
 pub struct Settings {
     pub server: ServerSettings,
     pub admin: AdminSettings,
+    /// Where orchestrators and Prometheus ask; `None`: nowhere.
+    pub monitoring: Option<SocketAddr>,
     pub store: Location,
     /// `None` without Redis: then the store counts.
     pub redis: Option<RedisSettings>,
@@ -53,6 +55,8 @@ pub struct ServerSettings {
     /// `None`: one per core.
     pub threads: Option<NonZeroU32>,
     pub shutdown_timeout: Duration,
+    /// How long it serves on after it was told to end.
+    pub shutdown_delay: Duration,
     pub hops: HopSettings,
     /// Whether the trusted proxies speak the PROXY protocol; without any, nobody does.
     pub proxy_protocol: bool,

@@ -17,6 +17,7 @@ pub mod house;
 mod http2;
 pub mod inherited;
 pub mod listener;
+mod monitoring;
 mod proxy_protocol;
 pub mod reload;
 pub mod restart;

@@ -5,6 +5,7 @@
 //! force is the old configuration or the new one, on every thread and for every connection.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
@@ -79,9 +80,10 @@ impl Reloader {
         whole.await.unwrap_or_else(|_| Err(NotTaken::Failed("reading the configuration again failed".to_owned())))
     }
 
-    /// How long running requests may take at the end.
-    pub(super) async fn shutdown_timeout(&self) -> std::time::Duration {
-        self.in_force.lock().await.server.shutdown_timeout
+    /// How long it serves on at the end, and how long running requests may take then.
+    pub(super) async fn shutdown(&self) -> (Duration, Duration) {
+        let in_force = self.in_force.lock().await;
+        (in_force.server.shutdown_delay, in_force.server.shutdown_timeout)
     }
 
     async fn reload_and_report(&self, asked_by: Option<Request>) -> Result<(), NotTaken> {

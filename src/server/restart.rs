@@ -19,12 +19,14 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, mpsc};
 
+use super::acme::Obtained;
 use super::listener;
 use super::reload;
 use super::secrets;
@@ -46,9 +48,13 @@ const ROWS: i32 = 64;
 pub fn readied(settings: &Settings) -> Result<Readied, String> {
     let keys = &settings.secrets;
     secrets::read(&keys.pepper_file, &keys.tombstone_key_file).map_err(|error| error.to_string())?;
-    reload::entrance(&settings.server).map_err(|error| error.to_string())?;
+    reload::entrance(&settings.server, &Obtained::default()).map_err(|error| error.to_string())?;
     Plan::compile(&settings.gateway()).map_err(|problems| gateway::in_words(&problems))?;
-    Ok(Readied { listen: settings.server.listen, admin_socket: settings.admin.socket.clone() })
+    Ok(Readied {
+        listen: settings.server.listen,
+        monitoring: settings.monitoring,
+        admin_socket: settings.admin.socket.clone(),
+    })
 }
 
 /// What runs, as it was started.
@@ -64,6 +70,7 @@ pub struct Program {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Readied {
     pub listen: SocketAddr,
+    pub monitoring: Option<SocketAddr>,
     pub admin_socket: PathBuf,
 }
 
@@ -121,8 +128,10 @@ impl Program {
 /// Lets the next process begin, once.
 pub(super) struct Restarter {
     program: Program,
+    /// One at a time.
+    turn: Mutex<()>,
     /// Gone when this process ends anyway.
-    sockets: Mutex<Option<Sockets>>,
+    sockets: std::sync::Mutex<Option<Sockets>>,
     begin: mpsc::Sender<Vec<OwnedFd>>,
 }
 
@@ -132,6 +141,8 @@ pub(super) struct Sockets {
     pub(super) listen: SocketAddr,
     pub(super) threads: usize,
     pub(super) clients: Vec<TcpListener>,
+    /// Where the port is not 0, which would name another's socket as well.
+    pub(super) monitoring: Option<(SocketAddr, TcpListener)>,
     pub(super) admin_socket: PathBuf,
     pub(super) admin: OwnedFd,
 }
@@ -140,7 +151,7 @@ impl Restarter {
     /// With where the sockets for the next process arrive when it is to begin.
     pub(super) fn new(program: Program, sockets: Sockets) -> (Self, mpsc::Receiver<Vec<OwnedFd>>) {
         let (begin, begins) = mpsc::channel(1);
-        (Self { program, sockets: Mutex::new(Some(sockets)), begin }, begins)
+        (Self { program, turn: Mutex::default(), sockets: std::sync::Mutex::new(Some(sockets)), begin }, begins)
     }
 
     /// Checks whether the next process could begin, and if so lets this one end.
@@ -154,18 +165,26 @@ impl Restarter {
     }
 
     async fn begin(&self) -> Result<(), NotTaken> {
-        let mut sockets = self.sockets.lock().await;
-        let ending = || NotTaken::Failed("this process is ending already".to_owned());
-        let ours = sockets.as_ref().ok_or_else(ending)?;
+        let _turn = self.turn.lock().await;
         let readied = self.program.ready().await?;
-        let next = ours.for_next(&readied)?;
+        let next = self.next_sockets(&readied)?;
+        self.begin.send(next).await.map_err(|_gone| Self::ending())
+    }
+
+    fn next_sockets(&self, readied: &Readied) -> Result<Vec<OwnedFd>, NotTaken> {
+        let mut sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = sockets.as_ref().ok_or_else(Self::ending)?.for_next(readied)?;
         *sockets = None;
-        self.begin.send(next).await.map_err(|_gone| ending())
+        Ok(next)
+    }
+
+    fn ending() -> NotTaken {
+        NotTaken::Failed("this process is ending already".to_owned())
     }
 
     /// Nobody else is going to listen where this process does.
-    pub(super) async fn give_up_sockets(&self) {
-        *self.sockets.lock().await = None;
+    pub(super) fn give_up_sockets(&self) {
+        *self.sockets.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
@@ -182,6 +201,16 @@ impl Sockets {
             let bound = bound.map_err(|error| NotTaken::Failed(error.to_string()))?;
             bound.into_iter().map(OwnedFd::from).collect()
         };
+        match (readied.monitoring, &self.monitoring) {
+            (Some(listen), Some((ours, listener))) if listen == *ours => {
+                next.push(listener.try_clone().map_err(failed)?.into());
+            }
+            (Some(listen), _) if listen.port() != 0 => {
+                let bound = listener::bind(listen, 1).map_err(|error| NotTaken::Failed(error.to_string()))?;
+                next.extend(bound.into_iter().map(OwnedFd::from));
+            }
+            (Some(_) | None, _) => {}
+        }
         if readied.admin_socket == self.admin_socket {
             next.push(self.admin.try_clone().map_err(failed)?);
         }

@@ -1,6 +1,7 @@
 //! `locum serve`: open, build, bind, run, drain.
 
 use std::io;
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use super::example_app;
 use super::house::{self, House, HouseError};
 use super::inherited::{Inherited, InheritedError};
 use super::listener::{self, ListenError};
+use super::monitoring::{self, Readiness};
 use super::reload::{self, ReadAgain, Reloader, WatchedGateway};
 use super::restart::{Program, Restarter, Sockets};
 use super::signals::{self, Wishes};
@@ -144,7 +146,7 @@ enum End {
 /// Answers with the sockets for the next process, where there is to be one.
 async fn run(start: Start) -> Result<Option<Vec<OwnedFd>>, ServeError> {
     let (mut reloads, mut restarts) = (Wishes::to_reload(), Wishes::to_restart());
-    let Start { mut settings, mut read_again, dev, mut inherited, program, logging } = start;
+    let Start { mut settings, mut read_again, dev, inherited, program, logging } = start;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let metrics = Metrics::install()?;
     if dev.is_some() {
@@ -159,17 +161,8 @@ async fn run(start: Start) -> Result<Option<Vec<OwnedFd>>, ServeError> {
     };
 
     let threads = settings.server.threads.map_or_else(cores, |threads| threads.get() as usize);
-    let listen = settings.server.listen;
-    let listeners = match inherited.tcp(listen) {
-        inherited if inherited.is_empty() => listener::bind(listen, threads)?,
-        inherited => inherited,
-    };
-    let address = listeners[0].local_addr()?;
-    let admin_socket = match inherited.unix(&settings.admin.socket) {
-        Some(listener) => BoundSocket::adopt(listener, &settings.admin.socket).await?,
-        None => BoundSocket::bind(&settings.admin.socket).await?,
-    };
-    inherited.nothing_is_left()?;
+    let bound = Bound::by(&settings, threads, inherited).await?;
+    let address = bound.clients[0].local_addr()?;
     let open_files = descriptors::raise();
     let exporting = Exporting::start(settings.tracing.as_ref(), house::random);
     let app_connections = AppConnections::up_to(descriptors::for_apps(open_files));
@@ -184,7 +177,7 @@ async fn run(start: Start) -> Result<Option<Vec<OwnedFd>>, ServeError> {
     let limits = Limits { connections, ..settings.limits.clone() };
     let watched = WatchedGateway::begin(&gateway).await;
     let first = limits.with_tunnels(gateway.takes_upgrades());
-    let dealt = listener::deal(&listeners, threads)?;
+    let dealt = listener::deal(&bound.clients, threads)?;
     let started = DataPlane::start(dealt, &Arc::new(entrance), &first, move |core| gateway.stack(core));
     let (data_plane, changes) = started?;
     let reloader = Arc::new(Reloader {
@@ -203,31 +196,21 @@ async fn run(start: Start) -> Result<Option<Vec<OwnedFd>>, ServeError> {
         exchange: exchange(changes, Gateway::stack),
     });
     reload::taken_up_at(&*clock);
-    let sockets = Sockets {
-        listen,
-        threads,
-        clients: listeners,
-        admin_socket: settings.admin.socket.clone(),
-        admin: admin_socket.handle()?,
-    };
-    let (restarter, mut begins) = Restarter::new(program, sockets);
+    let (restarter, mut begins) = Restarter::new(program, bound.handles(&settings, threads)?);
     let restarter = Arc::new(restarter);
-    let mut state = admin_state(&house, metrics.clone(), &reloader);
-    state.reload = Some(Arc::new({
-        let reloader = Arc::clone(&reloader);
-        move |request| {
-            let reloader = Arc::clone(&reloader);
-            Box::pin(async move { reloader.reload(Some(request)).await })
+    // A client would wait in a socket for as long as anybody has a handle on it.
+    drop(bound.clients);
+    let state = admin_state(&house, metrics.clone(), &reloader, &restarter);
+    let (stop_admin, admin) = serve_admin(bound.admin, state);
+    let readiness = Arc::new(Readiness::new(house.store.clone(), house.lockout.clone()));
+    let monitoring = match bound.monitoring {
+        None => None,
+        Some(listener) => {
+            tracing::info!(listen = %listener.local_addr()?, "monitoring");
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            Some(tokio::spawn(monitoring::serve(listener, Arc::clone(&readiness), metrics.clone())))
         }
-    }));
-    state.restart = Some(Arc::new({
-        let restarter = Arc::clone(&restarter);
-        move |_request| {
-            let restarter = Arc::clone(&restarter);
-            Box::pin(async move { restarter.restart().await })
-        }
-    }));
-    let (stop_admin, admin) = serve_admin(admin_socket, state);
+    };
 
     if let (Some(folder), Some(accounts)) = (&dev, &accounts) {
         let environment = Environment {
@@ -241,74 +224,106 @@ async fn run(start: Start) -> Result<Option<Vec<OwnedFd>>, ServeError> {
     }
     tracing::info!(listen = %address, admin = %settings.admin.socket.display(), threads, "serving");
     tell_systemd(&[sd_notify::NotifyState::Ready]);
-    let upkeep = tokio::spawn(keep_up(metrics, logging.lost_lines));
-    let watching = tokio::spawn(watch_dates(dated, clock));
-    let obtaining = acme.map(|acme| tokio::spawn(acme.run()));
+    let mut upkeep = vec![tokio::spawn(keep_up(metrics, logging.lost_lines)), tokio::spawn(watch_dates(dated, clock))];
+    upkeep.extend(acme.map(|acme| tokio::spawn(acme.run())));
 
-    let wishes = async {
-        loop {
-            // Beside this loop, which has more urgent things to hear of.
-            tokio::select! {
-                () = reloads.next() => drop(tokio::spawn(reload_for_systemd(Arc::clone(&reloader)))),
-                () = restarts.next() => {
-                    let restarter = Arc::clone(&restarter);
-                    // What came of it is in the log and the metrics.
-                    tokio::spawn(async move { drop(restarter.restart().await) });
-                }
-            }
-        }
-    };
     let end = tokio::select! {
         end = wait_for_the_end(&house, &mut begins) => end,
-        () = wishes => End::Asked,
+        () = hear_wishes(&mut reloads, &mut restarts, &reloader, &restarter) => End::Asked,
     };
-    match &end {
-        End::Asked | End::LockLost => {
-            restarter.give_up_sockets().await;
-            tell_systemd(&[sd_notify::NotifyState::Stopping]);
+    let running =
+        Running { house, data_plane, reloader, restarter, readiness, monitoring, exporting, upkeep, stop_admin, admin };
+    running.wind_up(end).await
+}
+
+/// What has to end in its order.
+struct Running {
+    house: House,
+    data_plane: DataPlane,
+    reloader: Arc<Reloader>,
+    restarter: Arc<Restarter>,
+    readiness: Arc<Readiness>,
+    monitoring: Option<JoinHandle<()>>,
+    exporting: Exporting,
+    /// What goes on beside, and may end at any time.
+    upkeep: Vec<JoinHandle<()>>,
+    stop_admin: oneshot::Sender<Afterwards>,
+    admin: JoinHandle<()>,
+}
+
+impl Running {
+    /// Answers with the sockets for the next process, where there is to be one.
+    async fn wind_up(self, end: End) -> Result<Option<Vec<OwnedFd>>, ServeError> {
+        let Self {
+            house,
+            data_plane,
+            reloader,
+            restarter,
+            readiness,
+            monitoring,
+            exporting,
+            upkeep,
+            stop_admin,
+            admin,
+        } = self;
+        let (shutdown_delay, shutdown_timeout) = reloader.shutdown().await;
+        match &end {
+            End::Asked | End::LockLost => {
+                readiness.end();
+                restarter.give_up_sockets();
+                tell_systemd(&[sd_notify::NotifyState::Stopping]);
+            }
+            End::Restart(_) => tell_systemd_of_reload(),
         }
-        End::Restart(_) => {
-            tell_systemd_of_reload();
+        let turn = match &end {
+            End::LockLost => Duration::ZERO,
+            End::Asked => shutdown_delay,
+            End::Restart(_) => TURN,
+        };
+        if !turn.is_zero() {
             data_plane.turn();
-            tokio::time::sleep(TURN).await;
+            tokio::select! {
+                () = tokio::time::sleep(turn) => {}
+                () = signals::to_end() => tracing::warn!("a second signal: nobody is accepted any more"),
+            }
         }
-    }
-    if matches!(end, End::LockLost) {
-        house.in_flight.cut_all();
-    }
-    let shutdown_timeout = reloader.shutdown_timeout().await;
-    let drained = tokio::task::spawn_blocking(move || data_plane.drain(shutdown_timeout));
-    let ended_at_once = tokio::select! {
-        drained = drained => drained.map(|()| false).map_err(io::Error::other)?,
-        () = signals::to_end() => {
-            tracing::warn!("a second signal: what was still running is dropped");
-            true
+        if matches!(end, End::LockLost) {
+            house.in_flight.cut_all();
         }
-    };
-    exporting.end().await;
-    upkeep.abort();
-    watching.abort();
-    if let Some(obtaining) = obtaining {
-        obtaining.abort();
-    }
-    // The receiver is gone only when the admin API has ended by itself.
-    let goes_on = matches!(end, End::Restart(_)) && !ended_at_once;
-    let afterwards = if goes_on { Afterwards::Keep } else { Afterwards::Remove };
-    if stop_admin.send(afterwards).is_err() {
-        tracing::debug!("the admin API had ended before");
-    }
-    admin.await.map_err(io::Error::other)?;
-    drop((reloader, restarter));
-    house.close().await;
-    match end {
-        End::LockLost => Err(ServeError::LockLost),
-        End::Restart(sockets) if goes_on => {
-            tracing::info!("ended: a new process goes on");
-            Ok(Some(sockets))
+        let drained = tokio::task::spawn_blocking(move || data_plane.drain(shutdown_timeout));
+        let ended_at_once = tokio::select! {
+            drained = drained => drained.map(|()| false).map_err(io::Error::other)?,
+            () = signals::to_end() => {
+                tracing::warn!("a second signal: what was still running is dropped");
+                true
+            }
+        };
+        exporting.end().await;
+        upkeep.iter().for_each(JoinHandle::abort);
+        if let Some(monitoring) = monitoring {
+            monitoring.abort();
+            // It ends by being aborted.
+            drop(monitoring.await);
         }
-        End::Asked | End::Restart(_) => {
-            tracing::info!("ended");
-            Ok(None)
+        // The receiver is gone only when the admin API has ended by itself.
+        let goes_on = matches!(end, End::Restart(_)) && !ended_at_once;
+        let afterwards = if goes_on { Afterwards::Keep } else { Afterwards::Remove };
+        if stop_admin.send(afterwards).is_err() {
+            tracing::debug!("the admin API had ended before");
+        }
+        admin.await.map_err(io::Error::other)?;
+        drop((reloader, restarter, readiness));
+        house.close().await;
+        match end {
+            End::LockLost => Err(ServeError::LockLost),
+            End::Restart(sockets) if goes_on => {
+                tracing::info!("ended: a new process goes on");
+                Ok(Some(sockets))
+            }
+            End::Asked | End::Restart(_) => {
+                tracing::info!("ended");
+                Ok(None)
+            }
         }
     }
 }
@@ -364,7 +379,55 @@ fn with_example_app(read_again: ReadAgain, built_in: Upstream) -> ReadAgain {
     })
 }
 
-fn admin_state(house: &House, metrics: Metrics, reloader: &Arc<Reloader>) -> AdminState {
+/// What is listened on.
+struct Bound {
+    clients: Vec<TcpListener>,
+    monitoring: Option<TcpListener>,
+    admin: BoundSocket,
+}
+
+impl Bound {
+    /// What was handed over, and where nothing was, new sockets.
+    async fn by(settings: &Settings, threads: usize, mut inherited: Inherited) -> Result<Self, ServeError> {
+        // First, and never by port 0, because port 0 of the other fits any.
+        let monitoring = match settings.monitoring {
+            None => None,
+            Some(address) => {
+                let ours = if address.port() == 0 { Vec::new() } else { inherited.tcp(address) };
+                let ours = if ours.is_empty() { listener::bind(address, 1)? } else { ours };
+                ours.into_iter().next()
+            }
+        };
+        let clients = match inherited.tcp(settings.server.listen) {
+            inherited if inherited.is_empty() => listener::bind(settings.server.listen, threads)?,
+            inherited => inherited,
+        };
+        let admin = match inherited.unix(&settings.admin.socket) {
+            Some(listener) => BoundSocket::adopt(listener, &settings.admin.socket).await?,
+            None => BoundSocket::bind(&settings.admin.socket).await?,
+        };
+        inherited.nothing_is_left()?;
+        Ok(Self { clients, monitoring, admin })
+    }
+
+    /// Handles on all of it, for the next process.
+    fn handles(&self, settings: &Settings, threads: usize) -> io::Result<Sockets> {
+        let monitoring = match (settings.monitoring, &self.monitoring) {
+            (Some(listen), Some(listener)) if listen.port() != 0 => Some((listen, listener.try_clone()?)),
+            _ => None,
+        };
+        Ok(Sockets {
+            listen: settings.server.listen,
+            threads,
+            clients: self.clients.iter().map(TcpListener::try_clone).collect::<io::Result<_>>()?,
+            monitoring,
+            admin_socket: settings.admin.socket.clone(),
+            admin: self.admin.handle()?,
+        })
+    }
+}
+
+fn admin_state(house: &House, metrics: Metrics, reloader: &Arc<Reloader>, restarter: &Arc<Restarter>) -> AdminState {
     let (lockout, in_force) = (house.lockout.clone(), Arc::clone(reloader));
     let mut state = AdminState::new(house.provision.clone());
     state.notes = Arc::new(move || {
@@ -373,6 +436,15 @@ fn admin_state(house: &House, metrics: Metrics, reloader: &Arc<Reloader>) -> Adm
         Box::pin(std::future::ready(notes))
     });
     state.metrics = Some(metrics);
+    let (reloader, restarter) = (Arc::clone(reloader), Arc::clone(restarter));
+    state.reload = Some(Arc::new(move |request| {
+        let reloader = Arc::clone(&reloader);
+        Box::pin(async move { reloader.reload(Some(request)).await })
+    }));
+    state.restart = Some(Arc::new(move |_request| {
+        let restarter = Arc::clone(&restarter);
+        Box::pin(async move { restarter.restart().await })
+    }));
     state
 }
 
@@ -383,6 +455,26 @@ fn serve_admin(socket: BoundSocket, state: AdminState) -> (oneshot::Sender<After
         stopped.await.unwrap_or(Afterwards::Remove)
     });
     (stop, tokio::spawn(serving))
+}
+
+/// Reloads and restarts as signals say so; never ends.
+async fn hear_wishes(
+    reloads: &mut Wishes,
+    restarts: &mut Wishes,
+    reloader: &Arc<Reloader>,
+    restarter: &Arc<Restarter>,
+) {
+    loop {
+        // Beside this loop, so that no signal waits for what another one asked for.
+        tokio::select! {
+            () = reloads.next() => drop(tokio::spawn(reload_for_systemd(Arc::clone(reloader)))),
+            () = restarts.next() => {
+                let restarter = Arc::clone(restarter);
+                // What came of it is in the log and the metrics.
+                tokio::spawn(async move { drop(restarter.restart().await) });
+            }
+        }
+    }
 }
 
 async fn wait_for_the_end(house: &House, begins: &mut mpsc::Receiver<Vec<OwnedFd>>) -> End {

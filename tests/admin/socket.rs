@@ -91,8 +91,8 @@ async fn anothers_socket_is_not_removed() {
     std::fs::rename(&path, folder.path().join("moved")).unwrap();
     let second = BoundSocket::bind(&path).await.unwrap();
     assert_ne!(std::fs::metadata(&path).unwrap().ino(), inode);
-    first.serve(whoami(), std::future::ready(())).await;
+    first.serve(whoami(), std::future::ready(Afterwards::Remove)).await;
     assert!(path.exists());
-    second.serve(whoami(), std::future::ready(())).await;
+    second.serve(whoami(), std::future::ready(Afterwards::Remove)).await;
     assert!(!path.exists());
 }

@@ -27,8 +27,8 @@ fn an_unknown_key_is_shown_with_the_nearest_known_one() {
 #[test]
 fn an_unknown_key_without_a_near_one_is_told_where_to_look() {
     assert_eq!(
-        wrong(&format!("listn = \"127.0.0.1:1\"\n{APP}")),
-        "locum.toml:1:1: unknown key `listn` at the top level; `listen` belongs into `[server]`"
+        wrong(&format!("thread = 1\n{APP}")),
+        "locum.toml:1:1: unknown key `thread` at the top level; `threads` belongs into `[server]`"
     );
     assert_eq!(
         wrong_beside_an_app("[lockout]\ncolour = 1"),
@@ -154,8 +154,8 @@ fn a_terminal_sees_the_line_but_no_password() {
 fn a_problem_stays_on_one_line_whatever_is_written() {
     assert_eq!(
         wrong_beside_an_app("[\"a\\nb\"]\n[redis]\nurl_file = \"\"\"a\nb\"\"\""),
-        "locum.toml:4:2: unknown key `a\\nb` at the top level; known here: `server`, `admin`, `store`, `redis`, `lockout`, \
-         `throttle`, `limits`, `pats`, `secrets`, `log`, `tracing` and `apps`\n\
+        "locum.toml:4:2: unknown key `a\\nb` at the top level; known here: `server`, `admin`, `monitoring`, `store`, `redis`, \
+         `lockout`, `throttle`, `limits`, `pats`, `secrets`, `log`, `tracing` and `apps`\n\
          locum.toml:6:12: `redis.url_file`: `/etc/locum/a\\nb` cannot be read: entity not found; give a file that Locum \
          may read"
     );

@@ -12,6 +12,7 @@ mod failover;
 mod full_disk;
 mod https;
 mod lockout;
+mod monitoring;
 mod reload;
 mod restart;
 mod rows;

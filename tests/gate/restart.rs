@@ -15,7 +15,8 @@ use crate::upstream::Upstream;
 
 /// How many restarts and reloads there are: 200 at the scale of `tests/long`.
 fn rounds() -> usize {
-    std::env::var("LOCUM_TEST_SCALE").map_or(20, |scale| 10 * scale.parse::<usize>().unwrap())
+    let scale = std::env::var_os("LOCUM_TEST_SCALE").and_then(|text| text.to_str()?.parse::<usize>().ok());
+    scale.map_or(20, |scale| 10 * scale)
 }
 
 /// What the clients have seen.
@@ -222,7 +223,7 @@ fn a_restart_that_could_not_begin_is_refused_and_the_old_process_goes_on() {
     assert_eq!(gate.log().matches("\"serving\"").count(), 1);
 }
 
-/// G12: a restart finishes what runs, keeps who comes meanwhile, and may change what a reload may not.
+/// FT-001, G12: a restart finishes what runs, keeps who comes meanwhile, and may change what a reload may not.
 #[test]
 fn a_restart_finishes_what_runs_and_takes_up_everything() {
     let upstream = Upstream::answering(|seen| {
@@ -253,7 +254,7 @@ fn a_restart_finishes_what_runs_and_takes_up_everything() {
     assert!(gate.json_cli(&["healthcheck"])["since"].is_string(), "the admin socket is the new one's");
 }
 
-/// Decision 7: one socket that was open before is shared by all threads; one that the configuration does not name
+/// G12, decision 7: one socket that was open before is shared by all threads; one that the configuration does not name
 /// is refused in words.
 #[test]
 fn a_socket_that_was_open_before_is_served_by_all_threads() {

@@ -258,6 +258,11 @@ impl Locum {
         Self::run(folder, environment)
     }
 
+    /// Waits for its end, and says whether it was an orderly one.
+    pub fn ended(&mut self) -> bool {
+        self.child.wait().expect("the gateway ends").success()
+    }
+
     /// SIGTERM; waits for the end and says whether it was an orderly one.
     pub fn terminate(&mut self) -> bool {
         let pid = rustix::process::Pid::from_child(&self.child);

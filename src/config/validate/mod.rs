@@ -174,10 +174,12 @@ fn settings(file: &File, root: &At<'_>, around: &Surroundings<'_>, findings: &mu
     let access_log = tracing::access_log(&file.log, &root.key("log"), findings);
     let tracing = tracing::tracing(&file.tracing, &root.key("tracing"), around, findings);
     let listen = server.as_ref().map(|server| server.listen);
+    let monitoring = server::monitoring(&file.monitoring, &root.key("monitoring"), listen, findings);
     let apps = apps::apps(&file.apps, root, listen, around, findings);
     Some(Settings {
         server: server?,
         admin: admin?,
+        monitoring: monitoring.ok()?,
         store: store?,
         redis: redis.ok()?,
         lockout,

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
 use super::tls::tls;
+use super::urls::Reported;
 use super::{Findings, Surroundings};
 use crate::config::duration;
-use crate::config::file::{ServerTable, TrustedHeader};
+use crate::config::file::{MonitoringTable, ServerTable, TrustedHeader};
 use crate::config::problems::Problem;
 use crate::config::settings::ServerSettings;
 use crate::config::tree::At;
@@ -24,17 +25,39 @@ pub(super) fn server(
     // Nothing at all is a choice here: requests that run are cut at once.
     let timeout = duration::parse(&table.shutdown_timeout);
     let shutdown_timeout = findings.value(&at.key("shutdown_timeout"), &table.shutdown_timeout, timeout);
+    let delay = duration::parse(&table.shutdown_delay);
+    let shutdown_delay = findings.value(&at.key("shutdown_delay"), &table.shutdown_delay, delay);
     let hops = hops(table, at, findings);
     let tls = tls(table, at, around, findings);
     Some(ServerSettings {
         listen: listen?,
         threads: NonZeroU32::new(table.threads.into()),
         shutdown_timeout: shutdown_timeout?,
+        shutdown_delay: shutdown_delay?,
         hops: hops?,
         proxy_protocol: table.proxy_protocol,
         h2c: table.h2c,
         tls: tls.ok()?,
     })
+}
+
+/// `None`: there is no such listener.
+pub(super) fn monitoring(
+    table: &MonitoringTable,
+    at: &At<'_>,
+    clients: Option<SocketAddr>,
+    findings: &mut Findings,
+) -> Result<Option<SocketAddr>, Reported> {
+    let at = at.key("listen");
+    let Some(text) = &table.listen else { return Ok(None) };
+    let listen = match text.parse::<SocketAddr>() {
+        Ok(listen) if Some(listen) == clients && listen.port() != 0 => {
+            Err("give another address than that of `server.listen`: this one is for operators")
+        }
+        Ok(listen) => Ok(listen),
+        Err(_) => Err("give an address and a port, such as `127.0.0.1:9090` or `[::1]:9090`"),
+    };
+    findings.value(&at, text, listen).map(Some).ok_or(Reported)
 }
 
 fn hops(table: &ServerTable, at: &At<'_>, findings: &mut Findings) -> Option<HopSettings> {
