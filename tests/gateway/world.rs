@@ -20,9 +20,8 @@ use locum::directory::tombstone::TombstoneKey;
 use locum::directory::{AppName, Holding, Networks, PublicId, ReasonCode, Restrictions, RoleName, Username};
 use locum::gateway::{
     AccessLogSettings, AppConnections, AppSettings, ClientSettings, Field, Gateway, HeaderLine, HopSettings, Identity,
-    Parts, Piece,
-    Preset, Resilience, Resolver, SecretHeaderSettings, Settings, Timeouts, TransportSettings, TunnelSettings,
-    Watching,
+    Parts, Piece, Preset, Resilience, Resolver, SecretHeaderSettings, Settings, Timeouts, TransportSettings,
+    TunnelSettings, Watching,
 };
 use locum::policy::{
     Accept, AppRoutes, HostName, OwnTimeouts, PathPrefix, PathReading, Pattern, Per, RateLimit, RouteSettings, Rule,
@@ -300,12 +299,8 @@ impl World {
             traces: runtime
                 .block_on(async { Exporting::start(plan.tracing.as_ref(), |bytes| rand::fill(bytes)).traces() }),
         };
-        let settings = Settings {
-            hops: plan.hops.clone(),
-            clients: clients(&plan.limits),
-            access_log: plan.access_log,
-            apps,
-        };
+        let settings =
+            Settings { hops: plan.hops.clone(), clients: clients(&plan.limits), access_log: plan.access_log, apps };
         let gateway = Gateway::new(settings, parts).unwrap();
         let watching = runtime.block_on(gateway.watch(&plan.resolver));
         let listeners = locum::server::listener::bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();
