@@ -60,6 +60,7 @@ impl BodyError {
 /// The body of every answer of the gateway, with what is said of it in a trace.
 pub struct Body(Kind, Option<Box<OpenSpans>>);
 
+#[expect(clippy::large_enum_variant, reason = "nearly every answer streams, and a box would be an allocation for each")]
 enum Kind {
     Whole(Option<Bytes>),
     Streaming(Streaming),

@@ -25,6 +25,7 @@ use crate::gateway::refusal::{Format, Refusal};
 use crate::gateway::tunnel::{Asker, Handshake, Told, Tunnel};
 use crate::gateway::upstream::{BodyLimits, Bounds, Exchange, Failure, Fault, RequestBody};
 use crate::gateway::visit::{Answered, RequestId, Visit};
+use crate::policy::Accept;
 
 /// The innermost service. Its future is boxed, although nothing else on the path of a known credential
 /// is: unboxed, its 5 KiB would be moved once for every layer that hands it outwards, which costs more than
@@ -138,25 +139,29 @@ async fn send(plan: &Plan, upstream: &impl Exchange, within: WithinLimits) -> An
         }
         Err(unserved) => {
             let fault = bounds.progress.as_ref().and_then(|progress| progress.fault());
-            let refusal = match unserved {
-                Unserved::Busy => Refusal::Full("app_full"),
-                Unserved::Away(wait) => Refusal::Unavailable(wait),
-                Unserved::Failed(failure) => match failure {
-                    // The app is not to blame for a request that never came to its end.
-                    Failure::Broken(_) if fault.is_some() => match fault {
-                        Some(Fault::TooLarge) => Refusal::BodyTooLarge,
-                        Some(Fault::Slow) => Refusal::SlowBody,
-                        Some(Fault::Broken) | None => Refusal::Malformed("body"),
-                    },
-                    Failure::Unreachable { why, .. } | Failure::Broken(why) => Refusal::BadUpstream(why),
-                    Failure::Full => Refusal::Full("app_connections_full"),
-                    Failure::Silent => Refusal::SilentUpstream,
-                    // Withdrawn while it waited: answered as if it had come a moment later.
-                    Failure::Cut => Refusal::Unauthenticated { accept: destination.route.rule.accept, reason: "cut" },
-                },
-            };
+            let refusal = refusal_of(unserved, fault, destination.route.rule.accept);
             Answered::refused(&refusal, format, &id, record)
         }
+    }
+}
+
+/// What the client is told when the app has not answered. The app is not to blame for a request that never came to
+/// its end.
+fn refusal_of(unserved: Unserved, fault: Option<Fault>, accept: Accept) -> Refusal {
+    let failure = match unserved {
+        Unserved::Busy => return Refusal::Full("app_full"),
+        Unserved::Away(wait) => return Refusal::Unavailable(wait),
+        Unserved::Failed(failure) => failure,
+    };
+    match (failure, fault) {
+        (Failure::Broken(_), Some(Fault::TooLarge)) => Refusal::BodyTooLarge,
+        (Failure::Broken(_), Some(Fault::Slow)) => Refusal::SlowBody,
+        (Failure::Broken(_), Some(Fault::Broken)) => Refusal::Malformed("body"),
+        (Failure::Unreachable { why, .. } | Failure::Broken(why), _) => Refusal::BadUpstream(why),
+        (Failure::Full, _) => Refusal::Full("app_connections_full"),
+        (Failure::Silent, _) => Refusal::SilentUpstream,
+        // Withdrawn while it waited: answered as if it had come a moment later.
+        (Failure::Cut, _) => Refusal::Unauthenticated { accept, reason: "cut" },
     }
 }
 
