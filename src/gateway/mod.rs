@@ -115,6 +115,13 @@ impl Gateway {
         Ok(Self { settings: Arc::new(settings), parts, shared, rate_limits })
     }
 
+    /// Goes on with what callers have spent at the gateway whose place this one takes, wherever a limit is the same.
+    #[must_use]
+    pub fn in_place_of(self, earlier: &Self) -> Self {
+        let limits = rate_limits::RateLimits::after(&self.settings, &earlier.rate_limits, &earlier.settings);
+        Self { rate_limits: Arc::new(limits), ..self }
+    }
+
     /// Begins what goes on beside the requests, on this runtime: the names of instances are resolved, and their
     /// health is checked. Returns when every name was asked for once; before, nobody knows where they are.
     pub async fn watch(&self, resolver: &Resolver) -> Watching {

@@ -3,15 +3,17 @@
 //! One set for all cores: a caller has its budget at this node, whichever core it meets. Where nothing is
 //! configured, a request costs the look at two empty lists.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
 use super::refusal::Refusal;
-use super::settings::Settings;
+use super::settings::{AppSettings, Settings};
 use crate::authn::{Prefix, Records};
 use crate::directory::AccountId;
 use crate::policy::{Per, RateLimit, Route};
@@ -25,9 +27,13 @@ pub(super) struct RateLimits(Vec<OfApp>);
 
 #[derive(Debug)]
 struct OfApp {
-    own: Vec<Limit>,
-    routes: Vec<Vec<Limit>>,
+    own: Vec<Arc<Limit>>,
+    routes: Vec<Vec<Arc<Limit>>>,
 }
+
+/// Which limit it is, by the same name in the settings before and after a reload: the app, the path and methods of
+/// the route (of the app's own, none), the place among its limits, and what it says.
+type Known = (String, usize, RateLimit);
 
 struct Limit {
     settings: RateLimit,
@@ -53,10 +59,22 @@ enum Caller {
 
 impl RateLimits {
     pub(super) fn of(settings: &Settings) -> Self {
-        let all = |limits: &[RateLimit]| limits.iter().map(|limit| Limit::new(*limit)).collect();
-        let of_app = |app: &super::AppSettings| OfApp {
-            own: all(&app.rate_limits),
-            routes: app.routing.routes.iter().map(|route| all(&route.rule.rate_limits)).collect(),
+        Self::made(settings, &HashMap::new())
+    }
+
+    /// The limits of new settings, in which each that was the same before goes on with its budgets: nobody is given
+    /// a new one by a reload.
+    pub(super) fn after(settings: &Settings, earlier: &Self, earlier_settings: &Settings) -> Self {
+        let limits = earlier.0.iter().flat_map(|app| app.own.iter().chain(app.routes.iter().flatten()));
+        let names = earlier_settings.apps.iter().flat_map(names).flatten();
+        Self::made(settings, &names.zip(limits.cloned()).collect())
+    }
+
+    fn made(settings: &Settings, known: &HashMap<Known, Arc<Limit>>) -> Self {
+        let limit = |name: Known| known.get(&name).cloned().unwrap_or_else(|| Arc::new(Limit::new(name.2)));
+        let of_app = |app| {
+            let mut lists = names(app).into_iter().map(|names| names.into_iter().map(limit).collect());
+            OfApp { own: lists.next().unwrap_or_default(), routes: lists.collect() }
         };
         Self(settings.apps.iter().map(of_app).collect())
     }
@@ -79,13 +97,28 @@ impl RateLimits {
         account: Option<AccountId>,
         address: IpAddr,
     ) -> Result<(), Refusal> {
-        self.of_route(route).try_for_each(|limit| limit.charge_caller(account, address))
+        self.of_route(route).try_for_each(|limit| limit.charge_account(account, address))?;
+        // Last, so that one account's requests, refused for itself, take nothing from the others.
+        self.of_route(route).try_for_each(|limit| limit.charge_all())
     }
 
     fn of_route(&self, route: &Route) -> impl Iterator<Item = &Limit> {
         let app = &self.0[route.app_index];
-        app.own.iter().chain(&app.routes[route.number])
+        app.own.iter().chain(&app.routes[route.number]).map(|limit| &**limit)
     }
+}
+
+/// The names of an app's limits: a list of its own, and one for each route.
+fn names(app: &AppSettings) -> Vec<Vec<Known>> {
+    let list = |of: &str, limits: &[RateLimit]| {
+        limits.iter().enumerate().map(|(place, limit)| (of.to_owned(), place, *limit)).collect()
+    };
+    let name = app.routing.name.as_str();
+    let routes = app.routing.routes.iter().map(|route| {
+        let of = format!("{name} {} {:?}", route.path.as_str(), route.rule.methods);
+        list(&of, &route.rule.rate_limits)
+    });
+    std::iter::once(list(name, &app.rate_limits)).chain(routes).collect()
 }
 
 impl Limit {
@@ -109,14 +142,21 @@ impl Limit {
         charged.map_err(|until| self.refusal(until.wait_time_from(self.clock.now())))
     }
 
-    fn charge_caller(&self, account: Option<AccountId>, address: IpAddr) -> Result<(), Refusal> {
+    fn charge_account(&self, account: Option<AccountId>, address: IpAddr) -> Result<(), Refusal> {
         let charged = match &self.budgets {
-            Budgets::Sources(_) => Ok(()),
             Budgets::Accounts(accounts) => {
                 let caller = account.map_or_else(|| Caller::From(Prefix::of(Some(address))), Caller::Account);
                 accounts.check_key(&caller)
             }
+            Budgets::Sources(_) | Budgets::All(_) => Ok(()),
+        };
+        charged.map_err(|until| self.refusal(until.wait_time_from(self.clock.now())))
+    }
+
+    fn charge_all(&self) -> Result<(), Refusal> {
+        let charged = match &self.budgets {
             Budgets::All(all) => all.check(),
+            Budgets::Sources(_) | Budgets::Accounts(_) => Ok(()),
         };
         charged.map_err(|until| self.refusal(until.wait_time_from(self.clock.now())))
     }
@@ -137,6 +177,12 @@ mod tests {
     use std::num::NonZeroU32;
 
     use super::*;
+    use crate::directory::AppName;
+    use crate::gateway::identity_headers::Preset;
+    use crate::gateway::settings::{Identity, Resilience, Timeouts};
+    use crate::gateway::tunnel::TunnelSettings;
+    use crate::gateway::upstream::TransportSettings;
+    use crate::policy::{AppRoutes, PathPrefix, PathReading, Pattern, RouteSettings, Rule};
 
     fn limit(per: Per, requests: u32, burst: u32) -> Limit {
         let (requests, burst) = (NonZeroU32::new(requests).unwrap(), NonZeroU32::new(burst).unwrap());
@@ -168,7 +214,68 @@ mod tests {
         let most = NonZeroU32::new(1_000_000_000).unwrap();
         let limit =
             Limit::new(RateLimit { per: Per::All, requests: most, every: Duration::from_millis(1), burst: most });
-        let address = "192.0.2.1".parse().unwrap();
-        assert!((0..1_000).all(|_| limit.charge_caller(None, address).is_ok()));
+        assert!((0..1_000).all(|_| limit.charge_all().is_ok()));
+    }
+
+    /// An app with one route.
+    fn settings(own: Vec<RateLimit>, of_route: Vec<RateLimit>) -> Settings {
+        let rule = Rule { rate_limits: of_route, ..Rule::default() };
+        let routing = AppRoutes {
+            name: AppName::parse("app").unwrap(),
+            hosts: Vec::new(),
+            path_prefix: PathPrefix::parse("/").unwrap(),
+            path_reading: PathReading::Exact,
+            routes: vec![RouteSettings { path: Pattern::parse("/*").unwrap(), rule }],
+        };
+        let app = AppSettings {
+            routing,
+            upstreams: vec!["a:1".to_owned()],
+            transport: TransportSettings::default(),
+            headers: Preset::None,
+            set_headers: Vec::new(),
+            secret_header: None,
+            identity: Identity::Account,
+            timeouts: Timeouts::default(),
+            tunnels: TunnelSettings::default(),
+            resilience: Resilience::default(),
+            rate_limits: own,
+        };
+        Settings { apps: vec![app], ..Settings::default() }
+    }
+
+    fn route(settings: &Settings) -> Route {
+        let AppRoutes { name, routes, .. } = &settings.apps[0].routing;
+        let RouteSettings { path, rule } = &routes[0];
+        Route { app_index: 0, app: name.clone(), number: 0, path: path.clone(), rule: rule.clone() }
+    }
+
+    fn hourly(per: Per, burst: u32) -> RateLimit {
+        limit(per, 1, burst).settings
+    }
+
+    /// G4: one caller's refused requests take nothing from what all have together.
+    #[test]
+    fn who_is_refused_for_itself_spends_nothing_of_the_others() {
+        let settings = settings(vec![hourly(Per::All, 3)], vec![hourly(Per::Account, 2)]);
+        let (limits, route) = (RateLimits::of(&settings), route(&settings));
+        let from = |last: u8| limits.charge_caller(&route, None, IpAddr::from([192, 0, 2, last]));
+        assert!(from(1).is_ok() && from(1).is_ok());
+        assert!((0..100).all(|_| from(1).is_err()));
+        assert!(from(2).is_ok(), "the third of all is left for another caller");
+        assert!(from(3).is_err());
+    }
+
+    /// G4, G12: a reload gives nobody a new budget, unless the limit is another one.
+    #[test]
+    fn what_was_spent_stays_spent_while_the_limit_is_the_same() {
+        let before = settings(vec![hourly(Per::All, 9)], vec![hourly(Per::Account, 1)]);
+        let limits = RateLimits::of(&before);
+        let here = IpAddr::from([192, 0, 2, 1]);
+        assert!(limits.charge_caller(&route(&before), None, here).is_ok());
+        let same = RateLimits::after(&before, &limits, &before);
+        assert!(same.charge_caller(&route(&before), None, here).is_err());
+        let wider = settings(vec![hourly(Per::All, 9)], vec![hourly(Per::Account, 2)]);
+        let wider_limits = RateLimits::after(&wider, &limits, &before);
+        assert!(wider_limits.charge_caller(&route(&wider), None, here).is_ok());
     }
 }

@@ -102,7 +102,7 @@ impl Trace {
         let (method, shown) = method(facts);
         let mut said = Attributes::default();
         said.add("http.request.method", method);
-        said.add_some("url.path", facts.asked.map(|(_, path)| blotted(path).into_owned()));
+        said.add_some("url.path", facts.asked.map(|(_, path)| beginning(&blotted(path)).to_owned()));
         said.add("url.scheme", if recorded.scheme == Scheme::Https { "https" } else { "http" });
         said.add("http.response.status_code", status.as_u16());
         said.add("client.address", recorded.client.clone());
@@ -263,4 +263,12 @@ fn now() -> u64 {
 
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The most of a path that a span holds: what waits for the collector is counted in spans, and has to have a bound in
+/// bytes too.
+const LONGEST_PATH: usize = 1024;
+
+fn beginning(path: &str) -> &str {
+    &path[..path.floor_char_boundary(LONGEST_PATH)]
 }

@@ -123,6 +123,7 @@ impl Reloader {
             read.await.map_err(|error| NotTaken::Failed(format!("the configuration could not be read: {error}")))??;
         let gateway = Gateway::new(settings.gateway(), (self.parts)());
         let gateway = gateway.map_err(|problems| NotTaken::Invalid(gateway::in_words(&problems)))?;
+        let gateway = gateway.in_place_of(&self.gateway.load().gateway);
         // Before anybody is sent there, so that the names of its apps are known.
         let watched = WatchedGateway::begin(&gateway).await;
         let apps = settings.apps.iter().map(|app| app.name().clone()).collect();
