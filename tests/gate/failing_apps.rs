@@ -19,7 +19,7 @@ fn hanging() -> (Socket, SocketAddr) {
 }
 
 /// DS-007: while five hundred requests wait for an app that accepts and never answers, every request to another is
-/// answered; then the hanging one is answered for at once.
+/// answered; when its checks have found it, the hanging one is answered for at once.
 #[test]
 fn an_app_that_hangs_leaves_another_alone() {
     const WAITING: usize = 500;
@@ -31,7 +31,12 @@ fn an_app_that_hangs_leaves_another_alone() {
 hosts = ["hung.test"]
 upstreams = ["http://{hung}"]
 response_timeout = "6s"
-outlier = {{ ejection_time = "30s" }}
+
+[apps.hung.health]
+path = "/healthz"
+interval = "1s"
+timeout = "1s"
+unhealthy_after = 3
 
 [[apps.hung.routes]]
 path = "/*"

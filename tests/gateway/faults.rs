@@ -17,7 +17,7 @@ fn get(client: &mut Client, target: &str, credential: &Credential) -> Answer {
 }
 
 /// A loopback address on which nothing listens, and nothing else can, as long as the socket is held.
-fn nobody() -> (Socket, SocketAddr) {
+pub(crate) fn nobody() -> (Socket, SocketAddr) {
     let held = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     held.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
     let address = held.local_addr().unwrap().as_socket().unwrap();

@@ -9,6 +9,7 @@
 //!   streams     bodies both ways, of any size, and connections used again
 //!   faults      apps that fail in every way
 //!   failing_apps  apps and instances that are not well for a while: who is asked, and how often
+//!   provoked    callers who try to make an app seem to be ill
 //!   crowds      many clients at once, and some that leave in the middle
 //!   full        as many connections to apps as there may be
 //!   cuts        what runs ends when the access does
@@ -52,6 +53,7 @@ mod http2_apps;
 mod identity;
 mod limits;
 mod log;
+mod provoked;
 mod proxied;
 mod rows;
 mod schemes;

@@ -23,6 +23,7 @@ pub(crate) struct H2App {
     made: Arc<AtomicUsize>,
     open: Arc<AtomicUsize>,
     leave: watch::Sender<usize>,
+    cut: watch::Sender<usize>,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -37,13 +38,14 @@ impl H2App {
     {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
-        let (leave, left) = watch::channel(0);
+        let ((leave, left), (cut, was_cut)) = (watch::channel(0), watch::channel(0));
         let app = Self {
             address: listener.local_addr().unwrap(),
             seen: Arc::default(),
             made: Arc::default(),
             open: Arc::default(),
             leave,
+            cut,
             runtime,
         };
         let answer: Arc<Answer> = Arc::new(move |request, respond| Box::pin(answer(request, respond)));
@@ -54,8 +56,13 @@ impl H2App {
                 open.fetch_add(1, Ordering::SeqCst);
                 let (seen, open, answer, left) =
                     (Arc::clone(&seen), Arc::clone(&open), Arc::clone(&answer), left.clone());
+                let mut was_cut = was_cut.clone();
+                was_cut.mark_unchanged();
                 tokio::spawn(async move {
-                    serve(tcp, streams, &seen, &answer, left).await;
+                    tokio::select! {
+                        () = serve(tcp, streams, &seen, &answer, left) => {}
+                        Ok(()) = was_cut.changed() => {}
+                    }
                     open.fetch_sub(1, Ordering::SeqCst);
                 });
             }
@@ -94,6 +101,11 @@ impl H2App {
     /// Says on every connection that it takes no new streams (GOAWAY), and ends each with its last.
     pub(crate) fn leave(&self) {
         self.leave.send_modify(|times| *times += 1);
+    }
+
+    /// Ends every connection without a word.
+    pub(crate) fn cut(&self) {
+        self.cut.send_modify(|times| *times += 1);
     }
 }
 

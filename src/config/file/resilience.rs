@@ -7,15 +7,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct OutlierTable {
-    /// So many failures in a row: no connection, no answer in time, an answer 502, 503 or 504.
+    /// So many failures in a row: no connection, no answer in time, an answer 502, 503 or 504. All but the first kind
+    /// have to go on for a second in which nobody was answered well.
     #[schemars(range(min = 1, max = 1_000))]
     pub(crate) failures: u32,
     /// For how long at first, and twice as long each time that the one request fails which is sent then to find out.
     pub(crate) ejection_time: String,
     /// And for how long at most.
     pub(crate) max_ejection_time: String,
-    /// The most upstreams, in percent, that are left alone although they answer, and never all. Those that do not answer
-    /// are left alone whatever the others do; when none answers, the app is known to be away and callers get a 503 at once.
+    /// The most upstreams, in percent, that are left alone although they can be reached, and never all. Those that cannot
+    /// be are left alone whatever the others do; when none can, the app is known to be away and callers get a 503 at once.
     #[schemars(range(min = 0, max = 100))]
     pub(crate) max_ejected_percent: u32,
 }

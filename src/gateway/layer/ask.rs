@@ -59,7 +59,10 @@ pub(super) async fn ask(
         let mut spare = (repeatable && app.instances.may_go_on(&tried)).then(|| copy_of(&request));
         record.upstream = Some(Arc::clone(attempt.instance().authority()));
         let exchange = upstream.exchange(attempt.instance(), request, bounds);
-        let answered = in_time(bounds.deadline, exchange).await.unwrap_or(Err(Failure::Silent));
+        let Some(answered) = in_time(bounds.deadline, exchange).await else {
+            // Of that time the client may have used up the most, so it tells nothing of the instance.
+            return Err(Unserved::Failed(Failure::Silent));
+        };
         request = match answered {
             Ok(response) => {
                 let again = response.status() == StatusCode::SERVICE_UNAVAILABLE && app.instances.repeats_on_503();
@@ -78,9 +81,14 @@ pub(super) async fn ask(
                 last = Some(Failure::Broken(why));
                 *whole
             }
+            Err(Failure::Refused(whole)) => {
+                attempt.unanswered();
+                last = Some(Failure::Broken("stream_refused"));
+                *whole
+            }
             Err(failure) => {
                 judge(attempt, &failure, bounds);
-                let again = matches!(failure, Failure::Broken(_));
+                let again = matches!(failure, Failure::Broken(_) | Failure::Lost(_));
                 match spare.take() {
                     Some(spare) if again && app.instances.may_repeat() => {
                         last = Some(failure);
@@ -93,14 +101,13 @@ pub(super) async fn ask(
     }
 }
 
-/// What a failure tells of the instance. One whose request never came to its end tells nothing: the client may be
-/// the one who stands still or breaks off, and must not be able to shut an app for others.
+/// What the failure of a request that was sent tells of the instance. One that never came to its end tells nothing:
+/// the client may be the one who stands still or breaks off, and must not be able to shut an app for others.
 fn judge(attempt: Attempt, failure: &Failure, bounds: &Bounds) {
-    let was_whole = bounds.progress.as_ref().is_none_or(|progress| progress.is_whole());
-    match failure {
-        Failure::Broken(_) | Failure::Silent if was_whole => attempt.unanswered(),
-        Failure::Unreachable { .. } => attempt.unreachable(),
-        Failure::Broken(_) | Failure::Silent | Failure::Full | Failure::Cut => drop(attempt),
+    let was_whole = bounds.progress.as_ref().is_none_or(|progress| progress.is_whole() && progress.fault().is_none());
+    let was_cut = bounds.guard.as_ref().is_some_and(|guard| guard.is_cancelled());
+    if was_whole && !was_cut && matches!(failure, Failure::Broken(_) | Failure::Silent) {
+        attempt.unanswered();
     }
 }
 

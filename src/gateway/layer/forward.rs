@@ -95,7 +95,7 @@ async fn send(plan: &Plan, upstream: &impl Exchange, within: WithinLimits) -> An
     plan.tell(destination.route.app_index, told, id.as_str(), &mut head.headers);
 
     let (takes_trailers, may_switch) = (trailers.asks, handshake.is_some());
-    let bounds = Bounds { timeouts, deadline, guard, takes_trailers, progress, may_switch };
+    let bounds = Bounds { timeouts, deadline, guard, takes_trailers, progress, may_switch, alone: None };
     let outgoing = Request::from_parts(head, body);
     match ask(app, upstream, outgoing, &bounds, &mut record, &permit).await {
         Ok((mut response, entered)) => {
@@ -154,10 +154,11 @@ fn refusal_of(unserved: Unserved, fault: Option<Fault>, accept: Accept) -> Refus
         Unserved::Failed(failure) => failure,
     };
     match (failure, fault) {
-        (Failure::Broken(_), Some(Fault::TooLarge)) => Refusal::BodyTooLarge,
-        (Failure::Broken(_), Some(Fault::Slow)) => Refusal::SlowBody,
-        (Failure::Broken(_), Some(Fault::Broken)) => Refusal::Malformed("body"),
-        (Failure::Unreachable { why, .. } | Failure::Broken(why), _) => Refusal::BadUpstream(why),
+        (Failure::Broken(_) | Failure::Lost(_), Some(Fault::TooLarge)) => Refusal::BodyTooLarge,
+        (Failure::Broken(_) | Failure::Lost(_), Some(Fault::Slow)) => Refusal::SlowBody,
+        (Failure::Broken(_) | Failure::Lost(_), Some(Fault::Broken)) => Refusal::Malformed("body"),
+        (Failure::Unreachable { why, .. } | Failure::Broken(why) | Failure::Lost(why), _) => Refusal::BadUpstream(why),
+        (Failure::Refused(_), _) => Refusal::BadUpstream("stream_refused"),
         (Failure::Full, _) => Refusal::Full("app_connections_full"),
         (Failure::Silent, _) => Refusal::SilentUpstream,
         // Withdrawn while it waited: answered as if it had come a moment later.

@@ -91,6 +91,11 @@ impl Exchange for Http1 {
         request: Request<RequestBody>,
         bounds: &Bounds,
     ) -> Result<Response<ResponseBody>, Failure> {
+        if let Some(limit) = bounds.alone {
+            let place = self.0.place(limit).await.ok_or(Failure::Full)?;
+            let exchange = self.exchange_in(place, instance, request, bounds);
+            return timeout(limit, exchange).await.unwrap_or(Err(Failure::Silent));
+        }
         let repeatable = request.body().is_empty() && is_safe(request.method());
         let silent_at_most = if repeatable { self.0.stale() } else { FRESH };
         let Some(Kept { connection, since }) = self.0.take(instance.number, silent_at_most) else {
@@ -123,8 +128,18 @@ impl Http1 {
         request: Request<RequestBody>,
         bounds: &Bounds,
     ) -> Result<Response<ResponseBody>, Failure> {
+        let place = self.0.place(bounds.timeouts.connect).await.ok_or(Failure::Full)?;
+        self.exchange_in(place, instance, request, bounds).await
+    }
+
+    async fn exchange_in(
+        &self,
+        place: OwnedSemaphorePermit,
+        instance: &Arc<Instance>,
+        request: Request<RequestBody>,
+        bounds: &Bounds,
+    ) -> Result<Response<ResponseBody>, Failure> {
         let limit = bounds.timeouts.connect;
-        let place = self.0.place(limit).await.ok_or(Failure::Full)?;
         let connection = async { begin(connect(instance, Offer::Http1, limit).await?.stream, instance, place).await };
         let connection = match connection.await {
             Ok(connection) => connection,
@@ -167,7 +182,8 @@ impl Http1 {
         }
         // An answer that came before the request was whole leaves a connection of which nobody can say
         // what comes next on it.
-        let reusable = bounds.progress.as_ref().is_none_or(|progress| progress.is_whole());
+        let whole = bounds.progress.as_ref().is_none_or(|progress| progress.is_whole());
+        let reusable = whole && bounds.alone.is_none();
         let lease = Lease { connection, pool: Arc::clone(&self.0), running, instance: instance.number, reusable };
         Ok(response.map(|body| ResponseBody::of_http1(body, lease)))
     }

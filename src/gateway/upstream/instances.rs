@@ -13,7 +13,7 @@ use super::budget::{Budget, Retry};
 use super::bulkhead::{Entered, NoRoom};
 use super::connect::Way;
 use super::place::Place;
-use super::shared::SharedApp;
+use super::shared::{Sent, SharedApp};
 use super::standing::{Access, Verdict, WHOLE};
 use crate::gateway::settings::AppSettings;
 
@@ -28,7 +28,7 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
-    const fn new(number: usize, place: Arc<Place>, way: Way) -> Self {
+    pub(super) const fn new(number: usize, place: Arc<Place>, way: Way) -> Self {
         Self { number, place, way, running: AtomicUsize::new(0) }
     }
 
@@ -144,10 +144,11 @@ impl Instances {
         tried.0.push(at);
         // It weighs from here on, so that one to which nobody can connect is not taken for idle.
         let running = self.all[at].enter();
-        Some(Attempt { running, shared: Arc::clone(&self.shared), at, trial, told: false })
+        let sent = self.shared.send(at, trial);
+        Some(Attempt { running, shared: Arc::clone(&self.shared), at, sent, told: false })
     }
 
-    /// Its place, and whether the request is the one that finds out how it is.
+    /// Its place, and whether the request is to find out how it is.
     fn choose(&self, tried: &Tried, repeatable: bool, now: impl FnOnce() -> Instant) -> Option<(usize, bool)> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let untried = || (0..self.all.len()).filter(|at| !tried.0.contains(at));
@@ -164,7 +165,7 @@ impl Instances {
         // What cannot be sent to another instance afterwards finds nothing out, as long as there are others.
         let others = accessible.iter().any(|(_, access)| matches!(access, Access::Open(_) | Access::Suspect));
         if let Some((at, _)) = trial.filter(|_| repeatable || !others) {
-            standings.begin_trial(*at);
+            standings.begin_trial(*at, now);
             return Some((*at, true));
         }
         drop(standings);
@@ -211,7 +212,7 @@ pub(crate) struct Attempt {
     running: Running,
     shared: Arc<SharedApp>,
     at: usize,
-    trial: bool,
+    sent: Sent,
     told: bool,
 }
 
@@ -237,13 +238,13 @@ impl Attempt {
 
     fn tell(&mut self, verdict: Verdict) {
         self.told = true;
-        self.shared.record(self.at, verdict, self.trial);
+        self.shared.record(self.at, verdict, self.sent);
     }
 }
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        if self.trial && !self.told {
+        if self.sent.is_trial() && !self.told {
             self.shared.abandon_trial(self.at);
         }
     }

@@ -45,6 +45,7 @@ mod tls;
 mod watch;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response};
 use tokio::time::Instant;
@@ -86,6 +87,8 @@ pub(super) struct Bounds {
     pub(super) progress: Option<Arc<Progress>>,
     /// Whether the app is asked to switch to another protocol, and an answer may be that it does.
     pub(super) may_switch: bool,
+    /// For a check: on a new connection that is not kept, and over so long after there was a place for it.
+    pub(super) alone: Option<Duration>,
 }
 
 /// Why an exchange brought no answer.
@@ -93,10 +96,14 @@ pub(super) struct Bounds {
 pub(super) enum Failure {
     /// No connection; nothing was sent, and the request is whole.
     Unreachable { request: Box<Request<RequestBody>>, why: &'static str },
+    /// The app said, time and again, that it looked at nothing of it; the request is whole.
+    Refused(Box<Request<RequestBody>>),
     /// As many connections to apps are in use as may be.
     Full,
     /// The connection broke, or what came was no answer.
     Broken(&'static str),
+    /// The same, of a connection that was shared: another request has told that it broke.
+    Lost(&'static str),
     /// No answer in time.
     Silent,
     /// The access was withdrawn meanwhile.

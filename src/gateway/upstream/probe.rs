@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::header::{CONNECTION, HOST, USER_AGENT};
 use http::{HeaderValue, Request};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::instances::{Instance, Instances};
 use super::shared::{SharedApp, SharedApps};
@@ -25,7 +25,7 @@ pub struct HealthCheck {
     pub host: Option<HeaderValue>,
     /// From one check to the next.
     pub interval: Duration,
-    /// For a whole check.
+    /// For a whole check, once there is a place for its connection.
     pub timeout: Duration,
     /// So many good ones in a row bring an instance back; at least one.
     pub healthy_after: u32,
@@ -56,9 +56,7 @@ async fn watch(app: Arc<SharedApp>, at: usize, instance: Arc<Instance>, check: H
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        let asked = timeout(check.timeout, ask(&instance, &check, &upstream)).await;
-        // In time or not: what came of it is known now.
-        let Some(well) = asked.unwrap_or(Some(false)) else { continue };
+        let Some(well) = ask(&instance, &check, &upstream).await else { continue };
         if streak.turns(well, &check) {
             app.check(at, streak.well);
         }
@@ -74,8 +72,15 @@ async fn ask(instance: &Arc<Instance>, check: &HealthCheck, upstream: &impl Exch
     request.headers_mut().insert(USER_AGENT, HeaderValue::from_static("locum-health-check"));
     request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     let timeouts = Timeouts { connect: check.timeout, response: check.timeout, idle: check.timeout, total: None };
-    let bounds =
-        Bounds { timeouts, deadline: None, guard: None, progress: None, takes_trailers: false, may_switch: false };
+    let bounds = Bounds {
+        timeouts,
+        deadline: None,
+        guard: None,
+        progress: None,
+        takes_trailers: false,
+        may_switch: false,
+        alone: Some(check.timeout),
+    };
     match upstream.exchange(instance, request, &bounds).await {
         Ok(response) => {
             let (least, greatest) = check.status;

@@ -190,16 +190,19 @@ impl Streaming {
                         };
                         *left = rest;
                     }
+                    let part = match frame.into_trailers() {
+                        Err(data) => Some(data),
+                        Ok(trailers) => match self.trailers.pass(trailers) {
+                            Ok(trailers) => trailers.map(Frame::trailers),
+                            Err(TooLarge) => return Poll::Ready(Some(Err(BodyError::Trailers))),
+                        },
+                    };
+                    // Only now: what is refused here never comes to its end for the app.
                     if self.body.is_end_stream() {
                         self.progress.whole.store(true, Ordering::Relaxed);
                     }
-                    match frame.into_trailers() {
-                        Err(data) => return Poll::Ready(Some(Ok(data))),
-                        Ok(trailers) => match self.trailers.pass(trailers) {
-                            Ok(None) => {}
-                            Ok(Some(trailers)) => return Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
-                            Err(TooLarge) => return Poll::Ready(Some(Err(BodyError::Trailers))),
-                        },
+                    if let Some(part) = part {
+                        return Poll::Ready(Some(Ok(part)));
                     }
                 }
             }

@@ -3,7 +3,7 @@
 //! While all is well a core reads one flag here and counts itself in and out; only when something is wrong is
 //! there a lock, for as long as it takes to look at a handful of numbers.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::bulkhead::{Bulkhead, Counts};
 use super::place::Place;
-use super::standing::{Change, Standings, Verdict};
+use super::standing::{Asked, Change, Standings, Verdict};
 use crate::gateway::settings::AppSettings;
 
 /// What all cores know of all apps, in the order of the settings.
@@ -49,6 +49,26 @@ pub(crate) struct SharedApp {
     /// Whether somebody has to look at how the instances stand.
     trouble: AtomicBool,
     standings: Mutex<Standings>,
+    /// Of each instance.
+    good: Box<[Good]>,
+}
+
+/// How many good answers one instance gave, on a cache line of its own.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Good(AtomicU64);
+
+/// A request that is sent to an instance, and what that had done until then.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sent {
+    asked: Asked,
+    good: u64,
+}
+
+impl Sent {
+    pub(super) const fn is_trial(&self) -> bool {
+        self.asked.trial
+    }
 }
 
 impl SharedApp {
@@ -60,6 +80,7 @@ impl SharedApp {
             bulkhead: Arc::new(bulkhead),
             trouble: AtomicBool::new(false),
             standings: Mutex::new(Standings::new(places.len(), app.resilience.outlier)),
+            good: places.iter().map(|_| Good::default()).collect(),
             places,
         }
     }
@@ -81,12 +102,26 @@ impl SharedApp {
         self.trouble.load(Ordering::Acquire).then(|| self.standings())
     }
 
+    /// Takes note of a request that is now sent to an instance.
+    pub(super) fn send(&self, at: usize, trial: bool) -> Sent {
+        Sent { asked: Asked { at: Instant::now(), trial }, good: self.good[at].0.load(Ordering::Relaxed) }
+    }
+
     /// Takes note of how an exchange ended.
-    pub(super) fn record(&self, at: usize, verdict: Verdict, trial: bool) {
-        if verdict == Verdict::Well && !self.trouble.load(Ordering::Acquire) {
+    pub(super) fn record(&self, at: usize, verdict: Verdict, sent: Sent) {
+        if verdict == Verdict::Well {
+            self.good[at].0.fetch_add(1, Ordering::Relaxed);
+            if !self.trouble.load(Ordering::Acquire) {
+                return;
+            }
+        } else if self.good[at].0.load(Ordering::Relaxed) != sent.good {
+            // Others were answered well meanwhile: it was this request, and not the instance.
+            if sent.is_trial() {
+                self.abandon_trial(at);
+            }
             return;
         }
-        self.change(at, |standings, now| standings.record(at, verdict, trial, now));
+        self.change(at, |standings, now| standings.record(at, verdict, sent.asked, now));
     }
 
     pub(super) fn abandon_trial(&self, at: usize) {

@@ -1,13 +1,15 @@
 //! How the instances of one app stand: which are asked, which are left alone, and for how long.
 //!
-//! Two things can be wrong with an instance. It *does not answer* (no connection, no head of a response in
-//! time, a connection that breaks off): so many times in a row, and it is left alone whatever the others
-//! do; if that is so of all, nobody is asked, and the app is known to be away. Or it *answers that it cannot*
-//! (502, 503, 504): then it is left alone only while enough others are there, because what all of them say
-//! is the app's own answer and belongs to the client.
+//! Two things can be wrong with an instance. It *cannot be reached*: so many times in a row, and it is left
+//! alone whatever the others do; if that is so of all, nobody is asked, and the app is known to be away. Or it
+//! *was asked and did not do well* (502, 503, 504, no head of a response in time, a connection that breaks
+//! off): a caller may have brought that about, by a page that takes long or makes the app fail. So it is left
+//! alone only when that goes on for a while without a good answer to anybody, and only while enough others are
+//! there: never the last one.
 //!
-//! When the time of an instance is over, one request finds out how it is. If it is well, it gets its share of
-//! the requests little by little; if it is not, it is left alone for twice as long.
+//! When the time of an instance is over, one request finds out how it is. It has not for ever: soon another one
+//! may try too, and the first that knows tells. If the instance is well, it gets its share of the requests
+//! little by little; if it is not, it is left alone for twice as long.
 //!
 //! Pure code: the time is an argument, and whoever shares it between cores puts a lock around it.
 
@@ -17,6 +19,11 @@ use tokio::time::Instant;
 
 /// How long one that could not be reached is asked after all others.
 const SUSPECT: Duration = Duration::from_secs(2);
+/// So long a row of failures takes at least, of an instance that can be reached: many at the same moment are one
+/// caller's doing.
+const LASTING: Duration = Duration::from_secs(1);
+/// So long the one request that finds out keeps others from trying.
+const TRIAL: Duration = Duration::from_secs(2);
 /// How long it takes until one that is back gets as much as the others.
 const GROWTH: Duration = Duration::from_secs(10);
 /// A whole share of the requests.
@@ -31,7 +38,7 @@ pub struct Outlier {
     pub base: Duration,
     /// And for how long at most.
     pub longest: Duration,
-    /// The most instances of an app, in percent, that are left alone although they answer.
+    /// The most instances of an app, in percent, that are left alone although they can be reached.
     pub most_percent: u32,
 }
 
@@ -49,8 +56,16 @@ pub(super) enum Verdict {
     Failing,
     /// It was asked and did not answer.
     Unanswered,
-    /// There was no connection to it.
+    /// There was no connection to it, which no caller can bring about.
     Unreachable,
+}
+
+/// A request, as far as it matters to the standing of the instance that it is for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) at: Instant,
+    /// It is to find out how the instance is.
+    pub(super) trial: bool,
 }
 
 /// Whether an instance may be asked now.
@@ -81,8 +96,10 @@ enum State {
         since: Instant,
         until: Instant,
     },
-    /// One request is finding out.
-    Trial,
+    /// One request is finding out; from then on another may.
+    Trial {
+        until: Instant,
+    },
 }
 
 #[derive(Debug)]
@@ -90,8 +107,10 @@ struct Standing {
     state: State,
     /// In a row, of every kind.
     failures: u32,
-    /// In a row, without an answer.
-    unanswered: u32,
+    /// When the first request of that row was sent.
+    failing_since: Option<Instant>,
+    /// In a row, without a connection.
+    unreachable: u32,
     /// In a row, with too little time between them.
     ejections: u32,
     suspect_until: Option<Instant>,
@@ -111,7 +130,8 @@ impl Standings {
         let fresh = || Standing {
             state: State::In(None),
             failures: 0,
-            unanswered: 0,
+            failing_since: None,
+            unreachable: 0,
             ejections: 0,
             suspect_until: None,
             checked_down: false,
@@ -129,29 +149,37 @@ impl Standings {
             State::In(_) => Access::Open(WHOLE),
             State::Growing(since) => Access::Open(grown(now.duration_since(since))),
             State::Out { .. } if self.due(one).is_some_and(|due| now >= due) => Access::Trial,
-            State::Out { .. } | State::Trial => Access::Shut,
+            State::Trial { until } if now >= until => Access::Trial,
+            State::Out { .. } | State::Trial { .. } => Access::Shut,
         }
     }
 
-    /// Takes the one request that finds out. To be called when [`Access::Trial`] was the answer.
-    pub(super) fn begin_trial(&mut self, at: usize) {
-        self.all[at].state = State::Trial;
+    /// Takes a request that finds out. To be called when [`Access::Trial`] was the answer.
+    pub(super) fn begin_trial(&mut self, at: usize, now: Instant) {
+        self.all[at].state = State::Trial { until: now + TRIAL };
     }
 
-    /// The request that was to find out has ended without telling.
+    /// A request that was to find out has ended without telling.
     pub(super) fn abandon_trial(&mut self, at: usize, now: Instant) {
-        if matches!(self.all[at].state, State::Trial) {
+        if matches!(self.all[at].state, State::Trial { .. }) {
             self.all[at].state = State::Out { since: now, until: now };
         }
     }
 
-    /// Takes note of how an exchange ended; `trial` says whether it was the one that finds out.
-    pub(super) fn record(&mut self, at: usize, verdict: Verdict, trial: bool, now: Instant) -> Option<Change> {
+    /// Takes note of how an exchange ended.
+    pub(super) fn record(&mut self, at: usize, verdict: Verdict, asked: Asked, now: Instant) -> Option<Change> {
         let quota = self.quota();
         let others_out = self.all.iter().enumerate().filter(|(other, one)| *other != at && one.is_out()).count();
         let rules = self.rules;
         let one = &mut self.all[at];
-        if matches!(one.state, State::Trial) != trial || matches!(one.state, State::Out { .. }) {
+        let trial = asked.trial;
+        let tells = match one.state {
+            State::In(_) | State::Growing(_) => !trial,
+            State::Trial { .. } => trial,
+            // Another trial has failed meanwhile, but this one was answered.
+            State::Out { .. } => trial && verdict == Verdict::Well,
+        };
+        if !tells {
             // What was asked before tells nothing new.
             return None;
         }
@@ -168,19 +196,22 @@ impl Standings {
             }
             return None;
         }
-        one.failures += 1;
-        one.unanswered = if verdict == Verdict::Failing { 0 } else { one.unanswered + 1 };
-        if verdict == Verdict::Unreachable {
+        one.failures = one.failures.saturating_add(1);
+        let since = one.failing_since.map_or(asked.at, |since| since.min(asked.at));
+        one.failing_since = Some(since);
+        let unreachable = verdict == Verdict::Unreachable;
+        one.unreachable = if unreachable { one.unreachable.saturating_add(1) } else { 0 };
+        if unreachable {
             one.suspect_until = Some(now + SUSPECT);
         }
-        let dead = one.unanswered >= rules.failures || (trial && verdict != Verdict::Failing);
-        let failing = (one.failures >= rules.failures || trial) && others_out < quota;
-        if dead || failing {
-            let why = if dead { "unanswered" } else { "failing" };
-            return Some(Change::Out { why, time: one.eject(&rules, now) });
+        let away = one.unreachable >= rules.failures || (trial && unreachable);
+        let lasting = one.failures >= rules.failures && now.saturating_duration_since(since) >= LASTING;
+        let failing = (lasting || trial) && others_out < quota;
+        if away || failing {
+            return Some(Change::Out { why: verdict.slug(), time: one.eject(&rules, now) });
         }
         if trial {
-            // It answers, and too few others are there to go without it.
+            // It can be reached, and too few others are there to go without it.
             one.state = State::Growing(now);
             return Some(Change::Back);
         }
@@ -209,7 +240,7 @@ impl Standings {
             let whole = match one.state {
                 State::In(_) => true,
                 State::Growing(since) => now.duration_since(since) >= GROWTH,
-                State::Out { .. } | State::Trial => false,
+                State::Out { .. } | State::Trial { .. } => false,
             };
             let suspect = one.suspect_until.is_some_and(|until| now < until);
             whole && one.failures == 0 && !suspect && !one.checked_down
@@ -229,26 +260,42 @@ impl Standings {
     /// When one that is out is to be tried. While no other is there, nobody waits for the end of a long time:
     /// an app that was away for an hour is found within seconds when it is back.
     fn due(&self, one: &Standing) -> Option<Instant> {
-        let State::Out { since, until } = one.state else { return None };
+        let (since, until) = match one.state {
+            State::In(_) | State::Growing(_) => return None,
+            State::Trial { until } => return Some(until),
+            State::Out { since, until } => (since, until),
+        };
         let alone = self.all.iter().all(Standing::is_out);
         Some(if alone { until.min(since + self.rules.base) } else { until })
     }
 
-    /// How many may be out although they answer: never all.
+    /// How many may be out although they can be reached: never all.
     fn quota(&self) -> usize {
         let count = self.all.len();
         (count * self.rules.most_percent as usize / 100).min(count.saturating_sub(1))
     }
 }
 
+impl Verdict {
+    const fn slug(self) -> &'static str {
+        match self {
+            Self::Well => "well",
+            Self::Failing => "failing",
+            Self::Unanswered => "unanswered",
+            Self::Unreachable => "unreachable",
+        }
+    }
+}
+
 impl Standing {
     const fn is_out(&self) -> bool {
-        self.checked_down || matches!(self.state, State::Out { .. } | State::Trial)
+        self.checked_down || matches!(self.state, State::Out { .. } | State::Trial { .. })
     }
 
     const fn forgive(&mut self) {
         self.failures = 0;
-        self.unanswered = 0;
+        self.failing_since = None;
+        self.unreachable = 0;
         self.suspect_until = None;
     }
 

@@ -39,6 +39,8 @@ pub(super) struct Connection {
     sender: SendRequest<Bytes>,
     running: AtomicUsize,
     draining: AtomicBool,
+    /// Somebody has told that it broke.
+    lost: AtomicBool,
     born: Instant,
     /// Milliseconds after `born` at which the last stream ended.
     silent_since: AtomicU64,
@@ -80,6 +82,7 @@ impl Connection {
             sender,
             running: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
+            lost: AtomicBool::new(false),
             born: Instant::now(),
             silent_since: AtomicU64::new(0),
             task: task.abort_handle(),
@@ -127,6 +130,11 @@ impl Place {
     /// No further stream is begun on this connection: the app may have gone without a word.
     pub(super) fn doubt(&self) {
         self.connection.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether this is the first to tell that the connection broke, which is one failure however many ran on it.
+    pub(super) fn tells_of_the_end(&self) -> bool {
+        !self.connection.lost.swap(true, Ordering::Relaxed)
     }
 }
 

@@ -18,13 +18,15 @@ mod pool;
 mod stream;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response};
+use tokio::time::timeout;
 
 use super::{Bounds, Exchange, Failure, Http1, Instance, RequestBody, ResponseBody};
 use crate::gateway::upstream::AppConnections;
 pub(super) use connection::Place;
-use pool::{NoPlace, Pool, Room};
+use pool::{NoPlace, Pool, Room, open};
 use stream::Unanswered;
 pub(super) use stream::Upload;
 
@@ -53,6 +55,9 @@ impl Exchange for Http2 {
         mut request: Request<RequestBody>,
         bounds: &Bounds,
     ) -> Result<Response<ResponseBody>, Failure> {
+        if let Some(limit) = bounds.alone {
+            return self.exchange_alone(instance, request, bounds, limit).await;
+        }
         for _attempt in 0..MOST_ATTEMPTS {
             let place = match self.pool.room(instance, bounds.timeouts.connect).await {
                 Ok(Room::Stream(place)) => place,
@@ -68,6 +73,32 @@ impl Exchange for Http2 {
                 Err(Unanswered::Failed(failure)) => return Err(failure),
             }
         }
-        Err(Failure::Unreachable { request: Box::new(request), why: "stream_refused" })
+        Err(Failure::Refused(Box::new(request)))
+    }
+}
+
+impl Http2 {
+    /// On a connection that ends with the answer.
+    async fn exchange_alone(
+        &self,
+        instance: &Arc<Instance>,
+        request: Request<RequestBody>,
+        bounds: &Bounds,
+        limit: Duration,
+    ) -> Result<Response<ResponseBody>, Failure> {
+        let place = self.pool.place(limit).await.ok_or(Failure::Full)?;
+        let exchange = async {
+            let connection = match open(instance, place, limit).await {
+                Ok(Some(connection)) => Arc::new(connection),
+                Ok(None) => return self.http1.exchange(instance, request, bounds).await,
+                Err(why) => return Err(Failure::Unreachable { request: Box::new(request), why }),
+            };
+            match stream::exchange(connection.enter(), instance, request, bounds).await {
+                Ok(response) => Ok(response),
+                Err(Unanswered::NotProcessed(whole)) => Err(Failure::Refused(whole)),
+                Err(Unanswered::Failed(failure)) => Err(failure),
+            }
+        };
+        timeout(limit, exchange).await.unwrap_or(Err(Failure::Silent))
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
 use super::connection::{Connection, Place};
@@ -56,7 +57,8 @@ impl Pool {
         pool
     }
 
-    /// Room for one stream: on an open connection, or on a new one, for which `limit` is waited.
+    /// Room for one stream: on an open connection, or on a new one. `limit` is waited for a place among the connections,
+    /// which says nothing of the app, and as long for the app.
     pub(super) async fn room(self: &Arc<Self>, instance: &Arc<Instance>, limit: Duration) -> Result<Room, NoPlace> {
         let find = async {
             loop {
@@ -68,7 +70,13 @@ impl Pool {
                 opening.await?;
             }
         };
-        timeout(limit, find).await.unwrap_or(Err(NoPlace::Unreachable("connect_timeout")))
+        // Whoever opens one knows why that did not end; who waits longer found each new one taken by others.
+        timeout(limit.saturating_mul(2), find).await.unwrap_or(Err(NoPlace::Full))
+    }
+
+    /// A place for one more connection; `None` when none became free in time.
+    pub(super) async fn place(&self, limit: Duration) -> Option<OwnedSemaphorePermit> {
+        self.places.place(limit, || self.close_longest_silent()).await
     }
 
     fn look(self: &Arc<Self>, instance: &Arc<Instance>, limit: Duration) -> Looked {
@@ -85,7 +93,7 @@ impl Pool {
             return Looked::Full;
         }
         let opening = slot.opening.get_or_insert_with(|| {
-            let opened = tokio::spawn(open(Arc::downgrade(self), Arc::clone(instance), limit));
+            let opened = tokio::spawn(open_for_all(Arc::downgrade(self), Arc::clone(instance), limit));
             // A task that panicked opened nothing.
             opened.map(|opened| opened.unwrap_or(Err(NoPlace::Unreachable("connect")))).boxed().shared()
         });
@@ -118,28 +126,39 @@ enum Looked {
 }
 
 /// Opens a connection for all who wait for one, or finds that the app agrees on HTTP/1.1 only.
-async fn open(pool: Weak<Pool>, instance: Arc<Instance>, limit: Duration) -> Result<(), NoPlace> {
+async fn open_for_all(pool: Weak<Pool>, instance: Arc<Instance>, limit: Duration) -> Result<(), NoPlace> {
     let Some(pool) = pool.upgrade() else { return Err(NoPlace::Unreachable("connect")) };
     let opened = async {
-        let place = pool.places.place(limit, || pool.close_longest_silent()).await.ok_or(NoPlace::Full)?;
-        let connected = connect(&instance, Offer::Http2, limit).await.map_err(NoPlace::Unreachable)?;
-        if !connected.http2 {
-            return Ok(None);
-        }
-        let begun = Connection::begin(connected.stream, &instance, place, limit).await;
-        begun.map(|connection| Some(Arc::new(connection))).map_err(NoPlace::Unreachable)
+        let place = pool.place(limit).await.ok_or(NoPlace::Full)?;
+        open(&instance, place, limit).await.map_err(NoPlace::Unreachable)
     };
     let opened = opened.await;
     let mut slot = lock(&pool.slots[instance.number]);
     slot.opening = None;
     match opened? {
         Some(connection) => {
-            slot.open.push(connection);
+            slot.open.push(Arc::new(connection));
             slot.http1_since = None;
         }
         None => slot.http1_since = Some(Instant::now()),
     }
     Ok(())
+}
+
+/// Opens a connection within `limit`; `None` when the app agrees on HTTP/1.1 only. The error is a slug for the log.
+pub(super) async fn open(
+    instance: &Instance,
+    place: OwnedSemaphorePermit,
+    limit: Duration,
+) -> Result<Option<Connection>, &'static str> {
+    let opening = async {
+        let connected = connect(instance, Offer::Http2, limit).await?;
+        if !connected.http2 {
+            return Ok(None);
+        }
+        Connection::begin(connected.stream, instance, place, limit).await.map(Some)
+    };
+    timeout(limit, opening).await.unwrap_or(Err("connect_timeout"))
 }
 
 /// Closes what was silent for too long though nobody asks for it, and all that is silent when another core has
@@ -168,5 +187,29 @@ impl fmt::Debug for Slot {
             .field("open", &self.open)
             .field("opening", &self.opening.is_some())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::upstream::connect::Way;
+    use crate::gateway::upstream::place;
+
+    /// G8, G12: what finds no place among the connections says nothing of the app, and one that cannot be reached in
+    /// time does.
+    #[tokio::test]
+    async fn waiting_for_a_place_says_nothing_of_the_app() {
+        let limit = Duration::from_millis(100);
+        let places = AppConnections::up_to(1);
+        let pool = Pool::new(1, places.clone());
+        let nobody = Arc::new(place::Place::new("127.0.0.1:1"));
+        let instance = Arc::new(Instance::new(0, nobody, Way::default()));
+        let taken = places.place(limit, || false).await.unwrap();
+        for _ in 0..3 {
+            assert!(matches!(pool.room(&instance, limit).await, Err(NoPlace::Full)));
+        }
+        drop(taken);
+        assert!(matches!(pool.room(&instance, limit).await, Err(NoPlace::Unreachable("connect"))));
     }
 }

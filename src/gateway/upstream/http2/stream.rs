@@ -63,15 +63,15 @@ pub(super) async fn exchange(
             let untouched = bounds.progress.as_ref().is_none_or(|progress| progress.moved() == 0);
             let body = if untouched { upload.give_back().await } else { None };
             let request = body.map(|body| Box::new(Request::from_parts(head, body)));
-            return Err(request.map_or(Unanswered::Failed(Failure::Broken("stream_refused")), Unanswered::NotProcessed));
+            return Err(request.map_or_else(
+                || Unanswered::Failed(broken(&place, &error, "stream_refused")),
+                Unanswered::NotProcessed,
+            ));
         }
         Err(Fault::Stream(error)) => {
             tracing::debug!(%error, upstream = %instance.authority(), "an app's stream failed");
-            return Err(Unanswered::Failed(Failure::Broken(if error.is_reset() {
-                "stream_reset"
-            } else {
-                "connection_closed"
-            })));
+            let why = if error.is_reset() { "stream_reset" } else { "connection_closed" };
+            return Err(Unanswered::Failed(broken(&place, &error, why)));
         }
         Err(Fault::Answer(why)) => return Err(Unanswered::Failed(Failure::Broken(why))),
     };
@@ -128,6 +128,11 @@ async fn answer_of(mut answer: ResponseFuture) -> Result<Response<RecvStream>, F
         pin!(&mut answer).poll(cx).map_err(Fault::Stream)
     })
     .await
+}
+
+/// A stream that broke, by itself or with its connection.
+fn broken(place: &Place, error: &h2::Error, why: &'static str) -> Failure {
+    if error.is_reset() || place.tells_of_the_end() { Failure::Broken(why) } else { Failure::Lost(why) }
 }
 
 /// Whether the app says that it has not looked at the request (RFC 9113 §8.7).

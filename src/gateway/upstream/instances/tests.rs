@@ -50,10 +50,10 @@ fn next_in(instances: &Instances, seconds: u64, repeatable: bool) -> Option<Atte
     instances.next_at(&mut Tried::default(), repeatable, || Instant::now() + Duration::from_secs(seconds))
 }
 
-/// Tells of it what a row of requests would.
+/// Tells of it what a row of requests would that find nobody there.
 fn take_out(instances: &Instances, number: usize) {
     for _ in 0..FAILURES {
-        instances.shared.record(number, Verdict::Unanswered, false);
+        instances.shared.record(number, Verdict::Unreachable, instances.shared.send(number, false));
     }
 }
 
@@ -89,7 +89,7 @@ fn the_less_loaded_of_two_is_asked() {
 #[test]
 fn what_could_not_be_reached_is_asked_last_for_a_while() {
     let instances = instances(3);
-    instances.shared.record(1, Verdict::Unreachable, false);
+    instances.shared.record(1, Verdict::Unreachable, instances.shared.send(1, false));
     for _ in 0..6 {
         let mut tried = Tried::default();
         while instances.next(&mut tried, true).is_some() {}
@@ -119,6 +119,36 @@ fn one_that_comes_back_is_tried_by_one_request_and_gets_more_little_by_little() 
     let shares = [0, 3, 6, 9, 12].map(share);
     assert!(shares.is_sorted() && shares[0] > 0 && shares[0] < 40, "{shares:?}");
     assert!((140..=180).contains(&shares[4]), "{shares:?}");
+}
+
+/// G8: what was asked before a good answer came from the same instance says nothing bad of it, whoever asked.
+#[test]
+fn a_good_answer_to_anybody_outweighs_what_was_asked_before_it() {
+    let instances = instances(2);
+    for verdict in [Verdict::Unreachable, Verdict::Unanswered, Verdict::Failing] {
+        let asked: Vec<_> = (0..FAILURES * 2).map(|_| instances.shared.send(0, false)).collect();
+        instances.shared.record(0, Verdict::Well, instances.shared.send(0, false));
+        for sent in asked {
+            instances.shared.record(0, verdict, sent);
+        }
+        assert!(instances.shared.trouble().is_none(), "{verdict:?}");
+    }
+    take_out(&instances, 0);
+    assert!(instances.shared.trouble().is_some());
+}
+
+/// G8: a request that finds out and never ends keeps others from it for a short time only.
+#[test]
+fn a_trial_that_does_not_end_makes_room_for_another() {
+    let instances = instances(1);
+    take_out(&instances, 0);
+    let endless = next_in(&instances, 2, false).unwrap();
+    assert!(next_in(&instances, 3, true).is_none());
+    let second = next_in(&instances, 5, true).unwrap();
+    second.answered(http::StatusCode::OK);
+    assert!(next_in(&instances, 5, true).is_some());
+    endless.unreachable();
+    assert!(next_in(&instances, 5, true).is_some(), "the first that knows has told");
 }
 
 /// DS-007: when none is left nobody is asked, and whoever comes is told when to come again.
