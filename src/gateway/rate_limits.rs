@@ -99,7 +99,7 @@ impl RateLimits {
     ) -> Result<(), Refusal> {
         self.of_route(route).try_for_each(|limit| limit.charge_account(account, address))?;
         // Last, so that one account's requests, refused for itself, take nothing from the others.
-        self.of_route(route).try_for_each(|limit| limit.charge_all())
+        self.of_route(route).try_for_each(Limit::charge_all)
     }
 
     fn of_route(&self, route: &Route) -> impl Iterator<Item = &Limit> {
