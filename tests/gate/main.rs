@@ -13,6 +13,7 @@ mod full_disk;
 mod https;
 mod lockout;
 mod monitoring;
+mod overload;
 mod reload;
 mod restart;
 mod rows;

@@ -146,7 +146,8 @@ pub(crate) fn respond(stream: &mut TcpStream, status: &str, headers: &[(&str, &s
         head.extend([*name, ": ", *value, "\r\n"]);
     }
     head.push_str("\r\n");
-    let sent = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
+    // In one piece: two, and the second one would wait for the first one's acknowledgement.
+    let sent = stream.write_all(&[head.as_bytes(), body].concat());
     if sent.is_ok() { Next::Open } else { Next::Close }
 }
 

@@ -1,0 +1,112 @@
+//! More than the gate can do: attempts that nobody has proven, and clients that take nothing of what they ask for.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::locum::{self, Locum, ProxyUser, basic, configuration, connect_from, read_answer};
+use crate::upstream::Upstream;
+
+/// How much memory the gate has in hand, in KiB.
+#[expect(clippy::disallowed_methods, reason = "nothing else runs on this thread")]
+fn resident(gate: &Locum) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", gate.pid())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// The slowest but one in a hundred of so many requests on one connection.
+fn ninety_ninth(gate: &Locum, who: &ProxyUser, requests: usize) -> Duration {
+    let mut stream = TcpStream::connect(gate.address()).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let request = format!("GET /good HTTP/1.1\r\nHost: app.test\r\n{}\r\n", who.basic());
+    let mut took = Vec::with_capacity(requests);
+    for _ in 0..requests {
+        let started = Instant::now();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"/good") {
+            let mut piece = [0; 4096];
+            let read = stream.read(&mut piece).unwrap();
+            assert!(read > 0, "the connection ended: {}", String::from_utf8_lossy(&answer));
+            answer.extend_from_slice(&piece[..read]);
+        }
+        took.push(started.elapsed());
+        assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
+    }
+    took.sort_unstable();
+    took[requests * 99 / 100]
+}
+
+/// A token of which nobody has heard, whose checksum is right. One with a public id that exists would be an attempt on its
+/// account, and the fifth would shut it.
+fn foreign(number: u16) -> String {
+    let body = format!("locum_pat_{number:012}{number:040}");
+    format!("{body}{}", locum::checksum(&body))
+}
+
+/// DS-001, G12: five hundred attempts a second with bad tokens, from many sources, are refused or told to come again,
+/// and a caller who is known is served as before. How quickly is measured elsewhere; here only that nothing waits.
+#[test]
+fn a_known_caller_is_served_while_others_guess() {
+    const A_SECOND: usize = 500;
+    const GUESSERS: usize = 10;
+    let upstream = Upstream::echo();
+    let gate = Locum::start(&configuration(upstream.address, ""));
+    let ann = gate.add_proxy_user_of("ann");
+    ninety_ninth(&gate, &ann, 200);
+    let quiet = ninety_ninth(&gate, &ann, 2_000);
+    let before = resident(&gate);
+
+    let (over, guessed, shed) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
+    let loud = std::thread::scope(|scope| {
+        for guesser in 0..GUESSERS {
+            let (gate, over, guessed, shed) = (&gate, &over, &guessed, &shed);
+            scope.spawn(move || {
+                let every =
+                    Duration::from_secs(1) * u32::try_from(GUESSERS).unwrap() / u32::try_from(A_SECOND).unwrap();
+                let mut next = Instant::now();
+                for number in 0_u16.. {
+                    if over.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let [_, low] = number.to_be_bytes();
+                    let source = IpAddr::from(Ipv4Addr::new(127, 1, u8::try_from(guesser).unwrap(), low % 20 + 1));
+                    let wrong = basic(&format!("ghost-{guesser}-{number}"), &foreign(number));
+                    let mut stream = connect_from(source, gate.address());
+                    let request = format!("GET /x HTTP/1.1\r\nHost: app.test\r\n{wrong}Connection: close\r\n\r\n");
+                    stream.write_all(request.as_bytes()).unwrap();
+                    let answer = read_answer(&mut stream);
+                    match answer.status {
+                        401 => guessed.fetch_add(1, Ordering::Relaxed),
+                        429 | 503 => {
+                            assert!(answer.header("retry-after").is_some(), "{}", answer.head);
+                            shed.fetch_add(1, Ordering::Relaxed)
+                        }
+                        status => panic!("{status}: {}", answer.head),
+                    };
+                    next += every;
+                    std::thread::sleep(next.saturating_duration_since(Instant::now()));
+                }
+            });
+        }
+        std::thread::sleep(Duration::from_secs(1));
+        let started = Instant::now();
+        let mut loud = Duration::ZERO;
+        while started.elapsed() < Duration::from_secs(3) {
+            loud = loud.max(ninety_ninth(&gate, &ann, 500));
+        }
+        over.store(true, Ordering::Relaxed);
+        loud
+    });
+    let (guessed, shed) = (guessed.into_inner(), shed.into_inner());
+    let grown = resident(&gate).saturating_sub(before) / 1024;
+    println!("p99 {quiet:?} quiet, {loud:?} loud; {guessed} refused, {shed} told to come again; {grown} MiB more");
+    assert!(guessed + shed > A_SECOND, "they were not many: {guessed} and {shed}");
+    // A machine that does other things beside has pauses of its own.
+    assert!(loud < quiet * 2 + Duration::from_millis(25), "{quiet:?} before, {loud:?} meanwhile");
+    assert!(grown < 64, "{grown} MiB more");
+    assert_eq!(gate.state_of("ann-ci"), "active");
+}
