@@ -102,9 +102,10 @@ impl RateLimits {
         self.of_route(route).try_for_each(Limit::charge_all)
     }
 
+    /// The narrow ones first: what they refuse takes nothing from the app's own.
     fn of_route(&self, route: &Route) -> impl Iterator<Item = &Limit> {
         let app = &self.0[route.app_index];
-        app.own.iter().chain(&app.routes[route.number]).map(|limit| &**limit)
+        app.routes[route.number].iter().chain(&app.own).map(|limit| &**limit)
     }
 }
 

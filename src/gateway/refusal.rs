@@ -97,7 +97,7 @@ impl Format {
 
 /// `application/grpc`, whatever the messages are written in; what browsers speak (`application/grpc-web`) has no
 /// trailers and is answered as HTTP.
-fn is_grpc(content_type: &HeaderValue) -> bool {
+pub(super) fn is_grpc(content_type: &HeaderValue) -> bool {
     const GRPC: &[u8] = b"application/grpc";
     let (name, rest) = content_type.as_bytes().split_at(GRPC.len().min(content_type.len()));
     name.eq_ignore_ascii_case(GRPC) && rest.first().is_none_or(|next| b"+; ".contains(next))

@@ -1,7 +1,7 @@
 //! What orchestrators and Prometheus ask, on a listener of its own (G13): `/healthz`, `/readyz` and `/metrics`.
 //!
-//! Nobody has to prove anything here, so nothing is said that a stranger must not know, and the listener is off
-//! until it is configured.
+//! Nobody has to prove anything here, so the listener is off until it is configured: `/metrics` names apps, upstreams
+//! and certificates.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

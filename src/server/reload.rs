@@ -1,8 +1,8 @@
 //! The configuration taken up anew, whole or not at all (G12).
 //!
 //! Everything that can fail comes first: the file is read and checked, certificates are read, the routes are
-//! compiled, the apps are registered. Only then is anything exchanged, and from there on nothing fails: what is in
-//! force is the old configuration or the new one, on every thread and for every connection.
+//! compiled, the apps are registered. Only then is anything exchanged, and from there on nothing is taken back: what is
+//! in force is the old configuration or the new one, on every thread and for every connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,7 +55,9 @@ impl WatchedGateway {
 pub(super) struct Reloader {
     pub(super) read_again: ReadAgain,
     /// In force, apart from what cannot change.
-    pub(super) in_force: Mutex<Settings>,
+    pub(super) in_force: ArcSwap<Settings>,
+    /// Held by the reload that runs: one at a time.
+    pub(super) turn: Mutex<()>,
     pub(super) gateway: ArcSwap<WatchedGateway>,
     pub(super) provision: Provision,
     pub(super) authn: Authn,
@@ -81,14 +83,14 @@ impl Reloader {
     }
 
     /// How long it serves on at the end, and how long running requests may take then.
-    pub(super) async fn shutdown(&self) -> (Duration, Duration) {
-        let in_force = self.in_force.lock().await;
+    pub(super) fn shutdown(&self) -> (Duration, Duration) {
+        let in_force = self.in_force.load();
         (in_force.server.shutdown_delay, in_force.server.shutdown_timeout)
     }
 
     async fn reload_and_report(&self, asked_by: Option<Request>) -> Result<(), NotTaken> {
-        // One at a time; who comes later reads what is there then.
-        let mut in_force = self.in_force.lock().await;
+        // Who comes later reads what is there then.
+        let _turn = self.turn.lock().await;
         let taken = self.take_up(asked_by.as_ref()).await;
         let outcome = match &taken {
             Ok(_) => "taken_up",
@@ -101,7 +103,7 @@ impl Reloader {
             Ok(settings) => {
                 tracing::info!(apps = settings.apps.len(), "the configuration was taken up anew");
                 taken_up_at(&*self.clock);
-                *in_force = settings;
+                self.in_force.store(Arc::new(settings));
                 Ok(())
             }
             Err(why) => {
@@ -140,8 +142,10 @@ impl Reloader {
         let limits = Limits { connections: self.connections, ..settings.limits.clone() };
         let limits = limits.with_tunnels(gateway.takes_upgrades());
         let certificates = entrance.tls.clone();
-        let exchanged = (self.exchange)(gateway, Arc::new(entrance), limits).await;
-        exchanged.map_err(|error| NotTaken::Failed(error.to_string()))?;
+        if let Err(gone) = (self.exchange)(gateway, Arc::new(entrance), limits).await {
+            // The other threads have changed, and this one serves nobody any more.
+            tracing::error!(%gone, "a thread did not take up the configuration");
+        }
         self.gateway.store(Arc::new(watched));
         self.certificates.send_replace(certificates);
         Ok(settings)

@@ -26,7 +26,7 @@ use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, mpsc};
 
-use super::acme::Obtained;
+use super::acme::{self, Obtained};
 use super::listener;
 use super::reload;
 use super::secrets;
@@ -49,6 +49,9 @@ pub fn readied(settings: &Settings) -> Result<Readied, String> {
     let keys = &settings.secrets;
     secrets::read(&keys.pepper_file, &keys.tombstone_key_file).map_err(|error| error.to_string())?;
     reload::entrance(&settings.server, &Obtained::default()).map_err(|error| error.to_string())?;
+    if let Some(acme) = settings.server.tls.as_ref().and_then(|tls| tls.acme.as_ref()) {
+        acme::check(acme).map_err(|error| error.to_string())?;
+    }
     Plan::compile(&settings.gateway()).map_err(|problems| gateway::in_words(&problems))?;
     Ok(Readied {
         listen: settings.server.listen,

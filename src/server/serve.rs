@@ -182,7 +182,8 @@ async fn run(start: Start) -> Result<Option<Vec<OwnedFd>>, ServeError> {
     let (data_plane, changes) = started?;
     let reloader = Arc::new(Reloader {
         read_again,
-        in_force: Mutex::new(settings.clone()),
+        in_force: ArcSwap::from_pointee(settings.clone()),
+        turn: Mutex::new(()),
         gateway: ArcSwap::from_pointee(watched),
         provision: house.provision.clone(),
         authn: house.authn.clone(),
@@ -266,7 +267,7 @@ impl Running {
             stop_admin,
             admin,
         } = self;
-        let (shutdown_delay, shutdown_timeout) = reloader.shutdown().await;
+        let (shutdown_delay, shutdown_timeout) = reloader.shutdown();
         match &end {
             End::Asked | End::LockLost => {
                 readiness.end();

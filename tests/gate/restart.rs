@@ -1,6 +1,5 @@
 //! A new process in the place of the old one, under clients that keep asking; and sockets that somebody else opened.
 
-use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -63,9 +62,6 @@ fn keep_asking(gate: &Locum, basic: &str, going_on: &AtomicBool) -> Seen {
                     if last {
                         break;
                     }
-                }
-                Err(error) if used && matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {
-                    break;
                 }
                 Err(error) => {
                     seen.failures.push(format!("{error} (used before: {used})"));

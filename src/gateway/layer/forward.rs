@@ -21,7 +21,7 @@ use crate::gateway::hygiene::{self, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARD
 use crate::gateway::pace::Pace;
 use crate::gateway::plan::Plan;
 use crate::gateway::record::Decision;
-use crate::gateway::refusal::{Format, Refusal};
+use crate::gateway::refusal::{Format, Refusal, is_grpc};
 use crate::gateway::tunnel::{Asker, Handshake, Told, Tunnel};
 use crate::gateway::upstream::{BodyLimits, Bounds, Exchange, Failure, Fault, RequestBody};
 use crate::gateway::visit::{Answered, RequestId, Visit};
@@ -169,7 +169,7 @@ fn refusal_of(unserved: Unserved, fault: Option<Fault>, accept: Accept) -> Refus
 /// Whether an app answers while it goes on listening, as those of gRPC do: its client has then said as much as
 /// it wants to.
 fn is_a_conversation(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+    headers.get(CONTENT_TYPE).is_some_and(is_grpc)
 }
 
 /// What the gateway knows of the client, in place of what anybody said: one address, so that no two apps

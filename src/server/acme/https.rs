@@ -49,7 +49,11 @@ impl Https {
 
 fn roots_of_this_machine() -> Result<RootCertStore, AcmeError> {
     let mut roots = RootCertStore::empty();
-    let (added, _unusable) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let found = rustls_native_certs::load_native_certs();
+    for error in &found.errors {
+        tracing::warn!(%error, "an authority that this machine trusts could not be read");
+    }
+    let (added, _unusable) = roots.add_parsable_certificates(found.certs);
     if added == 0 { Err(AcmeError::NoAuthorities) } else { Ok(roots) }
 }
 

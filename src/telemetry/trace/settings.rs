@@ -180,8 +180,12 @@ impl CollectorTls {
                 return Err(TlsError::NoAuthority);
             }
         } else {
+            let found = rustls_native_certs::load_native_certs();
+            for error in &found.errors {
+                tracing::warn!(%error, "an authority that this machine trusts could not be read");
+            }
             // A machine may hold some that no library understands any more; the others count.
-            let (added, _unusable) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            let (added, _unusable) = roots.add_parsable_certificates(found.certs);
             if added == 0 {
                 return Err(TlsError::NoAuthorityOfThisMachine);
             }
