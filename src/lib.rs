@@ -11,12 +11,12 @@
 //!              cluster     what nodes share and may lose: failure counts in Redis
 //!   deciding   authn       who is asking: schemes, tokens, the lockout, proven credentials
 //!              authz       may they: role sets in force, and how fresh they are
-//!   serving    gateway     the data plane: the head guard, THE STACK (one layer a file), the connections to apps
+//!   serving    gateway     the data plane: the head guard, THE STACK (one layer a file), tunnels, the connections to apps
 //!              provision   operations: one function, one rule set, one transaction, its actions
 //!              admin       the control plane's face: the admin API
 //!   running    config      the TOML file, all of its problems at once, the rooms' settings
 //!              telemetry   log, metrics and traces
-//!              server      composition: open, build, bind, run, drain; how a connection comes in (TLS, proxies, HTTP/2)
+//!              server      composition: open, build, bind, run, reload, restart, drain; how a connection comes in (TLS, ACME, proxies, HTTP/2); monitoring
 //!              cli         the command line
 //! ```
 //!

@@ -98,10 +98,10 @@ fn pages_that_take_too_long_shut_no_app_for_others() {
 #[test]
 fn a_page_that_always_fails_takes_out_no_instance() {
     let apps = [with_pages(), with_pages()];
-    let world = World::open(&plan(&apps.each_ref(), resilience(SOON_OUT)));
+    let world = World::open(&plan(&apps.each_ref(), resilience(Outlier::default())));
     let billing = world.proxy_user("billing", &["user"]);
     for _ in 0..6 {
-        let mut bad: Vec<_> = (0..10).map(|_| ask(&world, "app.test", "/app/bad", &billing)).collect();
+        let mut bad: Vec<_> = (0..5).map(|_| ask(&world, "app.test", "/app/bad", &billing)).collect();
         assert!(bad.iter_mut().all(|client| client.answer().unwrap().status == 504));
         all_are_asked(&world, &apps, &billing);
     }
