@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use locum::gateway::{AppConnections, AppLimits, HealthCheck, Outlier, Resilience, Resolver, Retry, Timeouts};
 
 use crate::client::{Answer, Client, End};
+use crate::faults::nobody;
 use crate::upstream::{Next, Seen, Upstream, respond};
 use crate::world::{Credential, Plan, World};
 
@@ -188,6 +189,23 @@ fn the_apps_own_503_is_passed_on() {
         assert_eq!((answer.status, answer.text().as_str()), (503, "the app's own words"));
     }
     assert_eq!(apps.iter().map(Upstream::count).sum::<usize>(), 40);
+}
+
+/// G8: where a 503 would be asked of another and there is none, it stays the answer.
+#[test]
+fn a_503_that_nobody_else_can_answer_is_passed_on() {
+    let ill = Switch::default();
+    ill.set(true);
+    let app = switched("never", &ill, unavailable);
+    let (_kept_free, nobody) = nobody();
+    let retry = Retry { on_503: true, ..Retry::default() };
+    let resilience = Resilience { outlier: SOON_OUT, retry, ..Resilience::default() };
+    let world = World::open(&Plan { upstreams: vec![app.address, nobody], ..plan(&[&app], resilience) });
+    let billing = world.proxy_user("billing", &["user"]);
+    let ask = || send(&mut world.client(), "GET", "/app/x", &billing).status;
+    // Until the one that is away is left alone, some are sent there for an answer that nobody gives.
+    eventually(|| (0..12).all(|_| ask() == 503));
+    assert!((0..20).all(|_| ask() == 503));
 }
 
 /// DS-007: an app that hangs for some of its callers is shut for nobody, and is there at once when it is well.

@@ -9,7 +9,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Method, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
 use crate::gateway::plan::App;
@@ -32,72 +32,97 @@ pub(super) enum Unserved {
 /// An answer, and its place at the app, to be held until the last byte.
 pub(super) type Served = (Response<ResponseBody>, Entered);
 
+/// An answer that another instance is to better.
+struct AtHand {
+    response: Response<ResponseBody>,
+    upstream: Arc<str>,
+}
+
 /// Asks one instance, and others where that is right.
 pub(super) async fn ask(
     app: &App,
     upstream: &impl Exchange,
-    mut request: Request<RequestBody>,
+    request: Request<RequestBody>,
     bounds: &Bounds,
     record: &mut Record,
     _permit: &Permit,
 ) -> Result<Served, Unserved> {
     let entering = app.instances.enter(bounds.timeouts.connect);
     let entered = in_time(bounds.deadline, entering).await.and_then(Result::ok).ok_or(Unserved::Busy)?;
-    let repeatable = request.body().is_empty() && is_idempotent(request.method());
+    let mut at_hand = None;
+    let response = match (ask_in_turn(app, upstream, request, bounds, record, &mut at_hand).await, at_hand) {
+        // The app's own words, when no other instance had better ones.
+        (Err(Unserved::Failed(failure)), Some(at_hand)) if !matches!(failure, Failure::Cut) => {
+            record.upstream = Some(at_hand.upstream);
+            at_hand.response
+        }
+        (answered, _) => answered?,
+    };
+    Ok((response, entered))
+}
+
+/// A 503 for which another instance is asked is left in `at_hand`.
+async fn ask_in_turn(
+    app: &App,
+    upstream: &impl Exchange,
+    mut request: Request<RequestBody>,
+    bounds: &Bounds,
+    record: &mut Record,
+    at_hand: &mut Option<AtHand>,
+) -> Result<Response<ResponseBody>, Unserved> {
+    let repeatable = request.body().is_empty() && request.method().is_idempotent();
     let mut tried = Tried::default();
     let mut last: Option<Failure> = None;
+    let mut chosen: Option<Attempt> = None;
     loop {
         if bounds.guard.as_ref().is_some_and(|guard| guard.is_cancelled()) {
             return Err(Unserved::Failed(Failure::Cut));
         }
-        let next = app.instances.next(&mut tried, repeatable);
+        let next = chosen.take().or_else(|| app.instances.next(&mut tried, repeatable));
         let attempt = match (next, last) {
             (Some(attempt), _) => attempt,
             (None, Some(failure)) => return Err(Unserved::Failed(failure)),
             (None, None) => return Err(Unserved::Away(app.instances.try_again_after())),
         };
-        let mut spare = (repeatable && app.instances.may_go_on(&tried)).then(|| copy_of(&request));
-        record.upstream = Some(Arc::clone(attempt.instance().authority()));
+        let spare = (repeatable && app.instances.may_go_on(&tried)).then(|| copy_of(&request));
+        let asked = Arc::clone(attempt.instance().authority());
+        record.upstream = Some(Arc::clone(&asked));
         let exchange = upstream.exchange(attempt.instance(), request, bounds);
         let Some(answered) = in_time(bounds.deadline, exchange).await else {
             // Of that time the client may have used up the most, so it tells nothing of the instance.
             return Err(Unserved::Failed(Failure::Silent));
         };
-        request = match answered {
+        let (failure, again) = match answered {
             Ok(response) => {
                 let again = response.status() == StatusCode::SERVICE_UNAVAILABLE && app.instances.repeats_on_503();
                 attempt.answered(response.status());
-                match spare.take() {
-                    // Dropping the answer closes its connection; it is a 503 of which nobody knows the length.
-                    Some(spare) if again && app.instances.may_repeat() => {
-                        last = Some(Failure::Broken("503"));
-                        spare
-                    }
-                    _ => return Ok((response, entered)),
+                if !again {
+                    return Ok(response);
                 }
+                *at_hand = Some(AtHand { response, upstream: asked });
+                (Failure::Broken("503"), true)
             }
             Err(Failure::Unreachable { request: whole, why }) => {
                 attempt.unreachable();
                 last = Some(Failure::Broken(why));
-                *whole
+                request = *whole;
+                continue;
             }
             Err(Failure::Refused(whole)) => {
                 attempt.unanswered();
                 last = Some(Failure::Broken("stream_refused"));
-                *whole
+                request = *whole;
+                continue;
             }
             Err(failure) => {
                 judge(attempt, &failure, bounds);
                 let again = matches!(failure, Failure::Broken(_) | Failure::Lost(_));
-                match spare.take() {
-                    Some(spare) if again && app.instances.may_repeat() => {
-                        last = Some(failure);
-                        spare
-                    }
-                    _ => return Err(Unserved::Failed(failure)),
-                }
+                (failure, again)
             }
         };
+        let Some(spare) = spare.filter(|_| again) else { return Err(Unserved::Failed(failure)) };
+        let Some(other) = app.instances.another(&mut tried) else { return Err(Unserved::Failed(failure)) };
+        (request, chosen, last) = (spare, Some(other), Some(failure));
     }
 }
 
@@ -117,9 +142,4 @@ async fn in_time<T>(deadline: Option<Instant>, work: impl Future<Output = T>) ->
         None => Some(work.await),
         Some(deadline) => timeout_at(deadline, work).await.ok(),
     }
-}
-
-/// RFC 9110 §9.2.2.
-fn is_idempotent(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE)
 }

@@ -113,8 +113,13 @@ impl Instances {
         tried.0.len() < self.all.len() && tried.0.len() <= self.retry.attempts as usize
     }
 
-    /// Whether what may have been sent may be sent to another instance; to be asked once for each.
-    pub(crate) fn may_repeat(&self) -> bool {
+    /// Another instance for what may have been sent already: there has to be one, and the budget has to allow it.
+    pub(crate) fn another(&self, tried: &mut Tried) -> Option<Attempt> {
+        let next = self.next(tried, true)?;
+        self.may_repeat().then_some(next)
+    }
+
+    fn may_repeat(&self) -> bool {
         let may = self.budget().repeat(Instant::now());
         let outcome = if may { "sent" } else { "over_budget" };
         metrics::counter!("locum_retries_total", "app" => self.shared.name().to_owned(), "outcome" => outcome)
