@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::client::{Client, End};
@@ -139,24 +139,24 @@ fn nothing_is_accepted_after_the_revocation_returned() {
     for _ in 0..3 {
         let fresh = world.token("billing", locum::directory::Restrictions::default());
         let request = request.replace(&billing.basic(), &fresh.basic());
-        let revoked = Arc::new(AtomicBool::new(false));
+        let (revoked, let_in) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let hammers: Vec<_> = (0..4)
             .map(|_| {
                 let (mut client, request, revoked) = (world.client(), request.clone(), Arc::clone(&revoked));
+                let let_in = Arc::clone(&let_in);
                 let address = world.address;
                 std::thread::spawn(move || {
-                    let mut good = 0;
                     for _ in 0..100_000 {
                         let after = revoked.load(Ordering::SeqCst);
                         client.send(&request);
                         let Some(head) = client.head() else { panic!("a refusal closes no connection") };
                         if head.status == 401 {
-                            return good;
+                            return;
                         }
                         assert_eq!(head.status, 200);
                         assert!(!after, "accepted after the revocation returned");
                         match client.body(&head) {
-                            (_, End::Whole) => good += 1,
+                            (_, End::Whole) => drop(let_in.fetch_add(1, Ordering::SeqCst)),
                             // It was running when the access was withdrawn.
                             (_, End::BrokenOff) => client = Client::connect(address),
                         }
@@ -165,11 +165,14 @@ fn nothing_is_accepted_after_the_revocation_returned() {
                 })
             })
             .collect();
-        std::thread::sleep(Duration::from_millis(100));
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while let_in.load(Ordering::SeqCst) < 40 {
+            assert!(Instant::now() < deadline, "nothing was let in before");
+            std::thread::sleep(Duration::from_millis(5));
+        }
         world.revoke(&fresh);
         revoked.store(true, Ordering::SeqCst);
-        let good: usize = hammers.into_iter().map(|hammer| hammer.join().unwrap()).sum();
-        assert!(good > 0, "nothing was let in before");
+        hammers.into_iter().for_each(|hammer| hammer.join().unwrap());
     }
 }
 
