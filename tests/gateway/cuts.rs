@@ -172,7 +172,9 @@ fn nothing_is_accepted_after_the_revocation_returned() {
         }
         world.revoke(&fresh);
         revoked.store(true, Ordering::SeqCst);
-        hammers.into_iter().for_each(|hammer| hammer.join().unwrap());
+        for hammer in hammers {
+            hammer.join().unwrap();
+        }
     }
 }
 
