@@ -27,3 +27,13 @@ mod signals;
 mod stream;
 mod taken;
 pub mod tls;
+
+/// The header of a proxy by itself, for its fuzz target: the client, whether it speaks TLS, and what is
+/// behind the header. `None` when there is no header, or not all of it.
+#[cfg(fuzzing)]
+pub fn hear_a_proxy(bytes: &[u8]) -> Option<(Option<std::net::IpAddr>, bool, Vec<u8>)> {
+    use futures_util::FutureExt as _;
+
+    let (said, rest) = proxy_protocol::read(&mut std::io::Cursor::new(bytes)).now_or_never()?.ok()?;
+    Some((said.client, said.tls, rest))
+}
