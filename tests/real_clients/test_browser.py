@@ -1,12 +1,10 @@
 """A real browser in front of the gateway."""
-import subprocess
-
 import pytest
 from playwright.sync_api import sync_playwright
 
 from certificates import Authority
-from gateway import Locum, plain_environment
-from ports import free_port, wait_until_listening
+from gateway import Locum
+from upstreams import node_app
 
 # A page that shows what it is told, and ten events a second for as long as somebody listens.
 TICKER = """
@@ -38,12 +36,8 @@ path = "/*"
 
 @pytest.fixture(scope="module")
 def ticker():
-    port = free_port()
-    process = subprocess.Popen(["node", "-e", TICKER, str(port)], env=plain_environment(), stdin=subprocess.DEVNULL)
-    wait_until_listening(port, process, "node")
-    yield port
-    process.terminate()
-    process.wait(timeout=10)
+    with node_app(TICKER) as port:
+        yield port
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,7 @@ import pytest
 
 from certificates import Authority
 from gateway import Locum, Pat, plain_environment
-from ports import free_port, wait_until_listening
-from upstreams import Upstream
+from upstreams import Upstream, node_app
 
 # Takes the whole of a body before it answers, and answers with more than any buffer between holds.
 PATIENT = """
@@ -38,12 +37,8 @@ public = true
 
 @pytest.fixture(scope="module")
 def patient():
-    port = free_port()
-    process = subprocess.Popen(["node", "-e", PATIENT, str(port)], env=plain_environment(), stdin=subprocess.DEVNULL)
-    wait_until_listening(port, process, "node")
-    yield port
-    process.terminate()
-    process.wait(timeout=10)
+    with node_app(PATIENT) as port:
+        yield port
 
 
 @pytest.fixture(scope="module")

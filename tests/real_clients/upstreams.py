@@ -3,6 +3,7 @@
 Each one is set to be as lenient as it can be: what one of them would read into a request that another
 does not is then seen here. A line of a record is `METHOD TARGET USER`, as the server read them.
 """
+import contextlib
 import pathlib
 import subprocess
 import sys
@@ -69,6 +70,19 @@ frontend app
     log-format "%HM %HU %[capture.req.hdr(0)]"
     http-request return status 200 content-type text/plain string seen
 """
+
+
+@contextlib.contextmanager
+def node_app(script: str):
+    """An app of node's, whose script gets its port as the first argument; answers with the port."""
+    port = free_port()
+    process = subprocess.Popen(["node", "-e", script, str(port)], env=plain_environment(), stdin=subprocess.DEVNULL)
+    try:
+        wait_until_listening(port, process, "node")
+        yield port
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
 
 
 class Upstream:
