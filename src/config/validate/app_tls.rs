@@ -1,8 +1,7 @@
 //! How an app is spoken to: TLS where its upstreams say so, and what belongs to it.
 
 use super::urls::Reported;
-use super::{Findings, Surroundings};
-use crate::config::conform::quoted;
+use super::{Findings, Surroundings, unusable};
 use crate::config::file::{AppTable, AppTlsTable};
 use crate::config::problems::Problem;
 use crate::config::settings::Upstream;
@@ -82,17 +81,4 @@ fn tls(table: &AppTlsTable, at: &At<'_>, around: &Surroundings<'_>, findings: &m
         None => Some(tls),
         Some(name) => findings.value(&at.key("server_name"), name, tls.named(name)),
     }
-}
-
-fn unusable<T, E: std::fmt::Display>(
-    read: Result<T, E>,
-    at: &At<'_>,
-    path: &str,
-    findings: &mut Findings,
-) -> Option<T> {
-    let problem = |error: E| {
-        let wrong = format!("`{}`: {} cannot be used", at.name(), quoted(path));
-        Problem::at(at.place(), wrong).instead(error.to_string())
-    };
-    read.map_err(|error| findings.add(problem(error))).ok()
 }

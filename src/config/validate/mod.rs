@@ -51,9 +51,7 @@ impl Surroundings<'_> {
         }
         Some(self.folder.join(text))
     }
-}
 
-impl Surroundings<'_> {
     /// The text of a file that a key names, or a problem.
     fn text_of(&self, at: &At<'_>, file: &str, findings: &mut Findings) -> Option<(PathBuf, Zeroizing<String>)> {
         let path = self.path(at, file, findings)?;
@@ -80,6 +78,15 @@ impl Surroundings<'_> {
         }
         Some((path, text))
     }
+}
+
+/// What was made of a file that a key names, or a problem.
+fn unusable<T, E: Display>(read: Result<T, E>, at: &At<'_>, path: &str, findings: &mut Findings) -> Option<T> {
+    let problem = |error: E| {
+        let wrong = format!("`{}`: {} cannot be used", at.name(), quoted(path));
+        Problem::at(at.place(), wrong).instead(error.to_string())
+    };
+    read.map_err(|error| findings.add(problem(error))).ok()
 }
 
 /// What was found to be wrong so far.

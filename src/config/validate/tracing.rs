@@ -3,8 +3,7 @@
 use std::num::NonZeroU32;
 
 use super::urls::Reported;
-use super::{Findings, Surroundings};
-use crate::config::conform::quoted;
+use super::{Findings, Surroundings, unusable};
 use crate::config::file::{LogTable, TracingTable};
 use crate::config::problems::Problem;
 use crate::config::tree::At;
@@ -120,19 +119,6 @@ fn tls(
         }
     };
     made.map(Some).ok_or(Reported)
-}
-
-fn unusable<T, E: std::fmt::Display>(
-    read: Result<T, E>,
-    at: &At<'_>,
-    path: &str,
-    findings: &mut Findings,
-) -> Option<T> {
-    let problem = |error: E| {
-        let wrong = format!("`{}`: {} cannot be used", at.name(), quoted(path));
-        Problem::at(at.place(), wrong).instead(error.to_string())
-    };
-    read.map_err(|error| findings.add(problem(error))).ok()
 }
 
 pub(super) fn access_log(table: &LogTable, at: &At<'_>, findings: &mut Findings) -> Option<AccessLogSettings> {
