@@ -38,11 +38,6 @@ impl Pace {
         self.since.get_or_insert(now);
     }
 
-    /// Nobody waits for the client any more, though it moved nothing.
-    pub const fn rests(&mut self) {
-        self.since = None;
-    }
-
     /// So many bytes came or went. `waited` turns the time since the waiting began into that which counts; it is
     /// asked only when somebody waited.
     #[expect(clippy::cast_precision_loss, reason = "a piece of a body is smaller than 2^52 bytes")]
@@ -121,8 +116,8 @@ mod tests {
     fn only_waiting_for_the_client_counts() {
         let (mut pace, now) = (Pace::new(LIMIT, NonZeroU32::new(500)), Instant::now());
         pace.waits(now);
-        pace.rests();
-        pace.moved(0, |_| unreachable!("nobody waits"));
+        pace.moved(0, |_| Duration::ZERO);
+        assert_eq!(pace.until(0), None, "nobody waits");
         pace.waits(now + LIMIT * 10);
         assert_eq!(pace.until(0).unwrap(), now + LIMIT * 11);
     }
