@@ -4,6 +4,17 @@
 //! socket (`SO_REUSEPORT`), so that a connection lives and dies on one core. The *control runtime*
 //! owns every socket to the database and to Redis, the admin API and the work by the clock; the data
 //! plane reaches it by bounded messages only.
+//!
+//! ```text
+//!   serve            the start and the end, in their order; house: the rooms, opened and joined
+//!   reload restart   a new configuration; a new process in place of the old one; signals: what asks for them
+//!   listener inherited descriptors   the sockets, new or handed down, and how many files there may be
+//!   data_plane       the threads; connection, entrance: how a client comes in
+//!   proxy_protocol tls acme stream taken http2   what a client's connection is made of, from the outside in
+//!   monitoring       what orchestrators and Prometheus ask
+//!   secrets          the key files
+//!   dev dev_accounts example_app   `serve --dev`
+//! ```
 
 pub mod acme;
 mod connection;

@@ -12,7 +12,7 @@
 //!   resolve        Authenticated    → Resolved          what is in force for them
 //!   authorize      Resolved         → Permitted         a permit
 //!   limit_callers  Permitted        → WithinLimits      of a caller that has not asked too often
-//!   forward        WithinLimits     → an answer
+//!   forward        WithinLimits     → an answer         ask: of which instance, and how often
 //! ```
 //!
 //! Each proof has private fields and is made in one file only, so a layer left out, or two in the wrong

@@ -7,12 +7,14 @@
 //!   export     batches, tried again, and dropped when nobody takes them
 //!   collector  one connection to the collector: OTLP over HTTP
 //!   otlp       spans as the protobuf of OTLP
+//!   settings   where to, how many, and with which headers
 //! ```
 //!
 //! Architecture invariant: nothing here ever holds up a request. Whoever serves puts a span into a bounded queue or
 //! counts it as dropped; everything that can wait is on the control runtime.
 //!
-//! Without the cargo feature `otel` only the last two are missing, and `absent` stands for `export`: nothing can be configured then.
+//! Without the cargo feature `otel`, `export`, `collector` and `otlp` are missing, and `absent` stands for `export`:
+//! nothing can be configured then.
 
 mod context;
 mod queue;
