@@ -61,6 +61,9 @@ impl fmt::Debug for RoleName {
     }
 }
 
+/// The namespaces of permissions that are no app's.
+const NAMESPACES: [&str; 4] = ["general", "global", "cost-centre", "notification"];
+
 /// One permission: `NAMESPACE:NAME`, the namespace being `general`, `global`, `cost-centre`,
 /// `notification` or an app's name (R6). `role:ROLE` is implied by holding the role and cannot be put
 /// into one.
@@ -102,6 +105,11 @@ impl Permission {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The app whose permission this is; `None` for one of the general namespaces.
+    pub fn app(&self) -> Option<AppName> {
+        if NAMESPACES.contains(&self.namespace()) { None } else { AppName::parse(self.namespace()).ok() }
     }
 
     /// The part before the colon.

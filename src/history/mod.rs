@@ -7,6 +7,7 @@ pub mod action;
 pub mod action_type;
 pub mod canonical;
 pub mod chain;
+pub mod marks;
 
 pub use action::{Action, Actions, Detail, Entry, Value};
 pub use action_type::ActionType;

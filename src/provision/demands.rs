@@ -48,12 +48,7 @@ impl Hand<'_> {
 
     /// Refuses an app that was never configured.
     pub(super) async fn demand_app(&mut self, app: &AppName) -> Result<(), Error> {
-        let apps = self.writer.apps().await?;
-        if apps.iter().any(|known| known.name == *app) {
-            return Ok(());
-        }
-        let nearest = super::nearest::nearest(app.as_str(), apps.iter().map(|known| known.name.as_str()));
-        Err(Refusal::UnknownApp { name: app.clone(), nearest }.into())
+        demand_app(self.writer, app).await
     }
 
     /// Refuses a username that is taken, looks like one that is, or was a deleted account's (P2, P12);
@@ -100,6 +95,16 @@ pub(super) async fn demand_role(session: &mut Session, role: &RoleName) -> Resul
     let roles = session.roles().await?;
     let nearest = super::nearest::nearest(role.as_str(), roles.keys().map(RoleName::as_str));
     Err(Refusal::UnknownRole { name: role.clone(), nearest }.into())
+}
+
+/// Refuses an app that was never configured, with the names that were perhaps meant.
+pub(super) async fn demand_app(session: &mut Session, app: &AppName) -> Result<(), Error> {
+    let apps = session.apps().await?;
+    if apps.iter().any(|known| known.name == *app) {
+        return Ok(());
+    }
+    let nearest = super::nearest::nearest(app.as_str(), apps.iter().map(|known| known.name.as_str()));
+    Err(Refusal::UnknownApp { name: app.clone(), nearest }.into())
 }
 
 fn gone(username: &Username) -> Refusal {

@@ -8,9 +8,6 @@ use crate::directory::rights::Operation;
 use crate::directory::{Holding, Permission, RoleName};
 use crate::history::{Action, ActionType, Actions};
 
-/// The namespaces of permissions that are no app's.
-const NAMESPACES: [&str; 4] = ["general", "global", "cost-centre", "notification"];
-
 /// Defines a role with what it contains.
 ///
 /// # Errors
@@ -96,10 +93,8 @@ impl Hand<'_> {
     async fn demand_namespaces(&mut self, permissions: &BTreeSet<Permission>) -> Result<(), Error> {
         let apps = self.writer.apps().await?;
         for permission in permissions {
-            let namespace = permission.namespace();
-            let is_app = || apps.iter().any(|app| app.name.as_str() == namespace);
-            if !NAMESPACES.contains(&namespace) && !is_app() {
-                return Err(Refusal::UnknownNamespace(namespace.to_owned()).into());
+            if permission.app().is_some_and(|app| apps.iter().all(|known| known.name != app)) {
+                return Err(Refusal::UnknownNamespace(permission.namespace().to_owned()).into());
             }
         }
         Ok(())

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::append;
 use super::connection::{Connection, Purpose, Source};
 use super::error::{OpenError, StoreError};
 use super::node_lock;
@@ -16,7 +17,8 @@ use super::sqlite::SqliteSource;
 use super::value::Value;
 use crate::clock::Timestamp;
 use crate::directory::reason::SEEDED;
-use crate::history::ChainHash;
+use crate::history::marks::marks;
+use crate::history::{ChainHash, canonical};
 
 /// One version of the schema, in the words of either database.
 struct Migration {
@@ -25,7 +27,7 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     Migration {
         version: 1,
         sqlite: include_str!("migrations/sqlite/0001_first.sql"),
@@ -35,6 +37,11 @@ const MIGRATIONS: [Migration; 2] = [
         version: 2,
         sqlite: include_str!("migrations/sqlite/0002_networks.sql"),
         postgres: include_str!("migrations/postgres/0002_networks.sql"),
+    },
+    Migration {
+        version: 3,
+        sqlite: include_str!("migrations/sqlite/0003_marks.sql"),
+        postgres: include_str!("migrations/postgres/0003_marks.sql"),
     },
 ];
 
@@ -129,11 +136,30 @@ async fn bring_to(
         }
         Source::Postgres(_) => session.script(migration.postgres).await?,
     }
-    if migration.version == 1 {
-        seed(session).await?;
+    match migration.version {
+        1 => seed(session).await?,
+        3 => mark_entries(session).await?,
+        _ => {}
     }
     let done: Vec<Value> = vec![migration.version.into(), PROGRAM.into(), now.as_millis().into()];
     session.execute(DONE, done).await.map(|_| ())
+}
+
+/// Finds what the entries of an older history are found by. One that cannot be read was changed by
+/// somebody: that is the verification's to say, and stops no start.
+async fn mark_entries(session: &mut Session) -> Result<(), StoreError> {
+    const PAGE: u32 = 1_000;
+    let mut from = 1;
+    loop {
+        let links = session.links(from, PAGE).await?;
+        let Some(last) = links.last() else { return Ok(()) };
+        from = last.sequence + 1;
+        let entries =
+            links.iter().filter_map(|link| canonical::decode(&link.canonical).ok().map(|entry| (link, entry)));
+        let marked =
+            entries.flat_map(|(link, entry)| marks(&entry.action).into_iter().map(|mark| (mark, link.sequence)));
+        append::mark(session, marked.collect()).await?;
+    }
 }
 
 /// What a new database holds: the head before the first entry, and the code table (T6).

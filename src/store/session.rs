@@ -9,6 +9,7 @@
 mod accounts;
 mod audit;
 mod credentials;
+mod history;
 mod holdings;
 mod records;
 
@@ -17,8 +18,9 @@ use std::time::Duration;
 pub use accounts::{AccountFilter, KindFilter};
 pub use audit::AuditError;
 pub use credentials::{KeptPat, LookUp};
+pub use history::HistoryFilter;
 pub use holdings::Principal;
-pub use records::{AppRecord, Head, HistoryFilter};
+pub use records::{AppRecord, Head};
 
 use super::connection::Connection;
 use super::error::StoreError;

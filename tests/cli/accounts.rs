@@ -145,11 +145,26 @@ fn the_history_is_read_by_account_actor_and_type() {
     assert_eq!(at.json(&["history", "--since", "2999-01-01T00:00:00+01:00"]), json!([]));
     assert_eq!(at.run(&["history", "--since", "yesterday", "--json"]).problem()["code"], "invalid_request");
 
+    let changes = at.json(&["history", "ann-ci"]);
+    assert_eq!(changes, of_proxy, "access changes, by name alone");
+    let page = at.json(&["history", "ann-ci", "--limit", "1"]);
+    let before = page[0]["sequence"].to_string();
+    assert_eq!(at.json(&["history", "ann-ci", "--before", &before, "--limit", "2"]), json!([changes[1], changes[2]]));
+    let of_app = at.json(&["history", "ann-ci", "--app", "blog"]);
+    assert_eq!(of_app, json!([changes[1]]), "access to the app came with the owner's");
+    assert_eq!(at.json(&["history", "--app", "wiki", "--type", "roles_changed"]), json!([]));
+    assert_eq!(at.json(&["history", "--app", "wiki"])[0]["type"], "app_registered");
+    assert_eq!(at.run(&["history", "--app", "wik", "--json"]).problem()["code"], "unknown_app");
+    assert_eq!(at.run(&["history", "--initiated"]).code, 2);
+    assert_eq!(at.json(&["history", "ann", "--initiated"]), json!([]));
+
     let id = at.json(&["person", "show", "ann"])["id"].as_str().unwrap().to_owned();
     at.say(&["person", "delete", "ann"]);
     let deleted = &at.json(&["history", "--account", &id, "--limit", "1"])[0];
     assert_eq!((&deleted["type"], &deleted["target"]), (&json!("user_deleted"), &json!(id)));
     assert_eq!(deleted["cause"], json!(user));
+    let initiated = at.json(&["history", &user, "--initiated", "--limit", "1"]);
+    assert_eq!(initiated[0]["sequence"], deleted["sequence"], "Locum deleted because this one asked");
     let audit = at.json(&["audit", "verify"]);
     assert_eq!(audit["whole"], true);
 }

@@ -2,6 +2,8 @@
 //! which rule, and what was before and after (H1, H3, H4).
 
 use locum::directory::Networks;
+use locum::directory::rights::Grade;
+use locum::provision::reading::{self, Question};
 use locum::provision::{Refusal, person, proxy_user};
 
 use crate::world::{claims, name, refused};
@@ -110,6 +112,28 @@ claims! {
             format!("proxy_user_deleted by locum because P13 host:root to {ci}"),
             format!("user_deleted by locum because host:root to {ann}"),
         ]);
+    }
+
+    /// H2, H4: two views of one person: what was done to it, and what it initiated, deletions that it asked for too.
+    async fn what_was_done_to_a_person_and_by_it_are_two_views(world: World) {
+        world.person("ann").await;
+        world.person("ada").await;
+        world.person("bob").await;
+        let ada = world.signed_in("ada", Grade::Administrator, &[]).await;
+        world.grant("ann", "app:wiki").await;
+        person::inactivate(&world.provision, &ada, name("ann")).await.unwrap();
+        person::delete(&world.provision, &ada, name("bob")).await.unwrap();
+        let view = async |question: Question| -> Vec<String> {
+            let question = Question { limit: 100, ..question };
+            let (entries, _) = reading::history(&world.provision, &world.host, question).await.unwrap();
+            entries.iter().map(|entry| entry.action.kind.slug().to_owned()).collect()
+        };
+        let of = |name: &str| Some(name.to_owned());
+        let changes = Question { account: of("ann"), ..Question::default() };
+        assert_eq!(view(changes).await, ["user_marked_inactive", "roles_changed", "user_added"]);
+        let initiated = Question { by: of("ada"), ..Question::default() };
+        assert_eq!(view(initiated).await, ["user_deleted", "user_marked_inactive"]);
+        assert!(view(Question { by: of("ann"), ..Question::default() }).await.is_empty());
     }
 
     /// H4: the type of every action that was written allows its actor.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use locum::directory::rights::{Caller, Grade, Right};
-use locum::directory::{Holding, Networks, ReasonCode};
+use locum::directory::{AppName, Holding, Networks, ReasonCode};
 use locum::provision::reading::{self, Listing, Question};
 use locum::provision::{
     Error, Refusal, Request, Wanted, holding, name as names, pat, person, proxy_user, reason, role,
@@ -113,6 +113,34 @@ claims! {
         let request = Request { caller: key, ..request };
         let by_key = refused(proxy_user::add(&world.provision, &request, name("y"), name("bob"), Networks::ANY).await);
         assert!(matches!(by_key, Err(Refusal::NotAllowed(_))), "{by_key:?}");
+    }
+
+    /// R5, H2: who administers one app reads what concerns it, and of such an entry nothing about other apps.
+    async fn an_administrator_of_an_app_reads_its_history_only(world: World) {
+        household(&world).await;
+        world.role("blog/editor", &["blog:write"]).await;
+        world.grant("ann", "app:wiki").await;
+        world.grant("ann", "blog/editor").await;
+        world.person("ada").await;
+        let apps = BTreeSet::from([AppName::parse("blog").unwrap()]);
+        let request = world.signed_in("ada", Grade::OfApps(apps), &[]).await;
+        let ask = async |app: Option<&str>| {
+            let app = app.map(|app| AppName::parse(app).unwrap());
+            let question = Question { app, limit: 100, ..Question::default() };
+            refused(reading::history(&world.provision, &request, question).await.map(|(entries, _)| entries))
+        };
+        for other in [None, Some("wiki")] {
+            assert!(matches!(ask(other).await, Err(Refusal::NotAllowed(_))), "{other:?}");
+        }
+        holding::remove(&world.provision, &world.host, name("ann"), Holding::App(AppName::parse("wiki").unwrap()))
+            .await
+            .unwrap();
+        let of_blog = ask(Some("blog")).await.unwrap();
+        assert!(of_blog.len() >= 4, "{of_blog:?}");
+        assert!(!format!("{of_blog:?}").contains("wiki"), "{of_blog:?}");
+        let copied = Question { app: Some(AppName::parse("nope").unwrap()), limit: 1, ..Question::default() };
+        let unknown = refused(reading::history(&world.provision, &world.host, copied).await);
+        assert!(matches!(unknown, Err(Refusal::UnknownApp { .. })), "{unknown:?}");
     }
 
     /// A caller without the right learns nothing of who exists: an unknown name is refused in the same words.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use locum::clock::{Clock, FixedClock};
-use locum::directory::Actor;
+use locum::directory::{Actor, AppName};
 use locum::history::chain::Broken;
 use locum::history::{Action, ActionType};
 use locum::store::{AuditError, HistoryFilter, Store};
@@ -13,6 +13,15 @@ use crate::world::*;
 
 const UNLOCK_SQLITE: &str = "DROP TRIGGER history_is_not_changed; DROP TRIGGER history_is_not_deleted;";
 const UNLOCK_POSTGRES: &str = "ALTER TABLE history DISABLE TRIGGER USER;";
+
+const UNLOCK_MARKS_SQLITE: &str =
+    "DROP TRIGGER history_marks_are_not_changed; DROP TRIGGER history_marks_are_not_deleted;";
+const UNLOCK_MARKS_POSTGRES: &str = "ALTER TABLE history_marks DISABLE TRIGGER USER;";
+
+/// An action about one thing that is held.
+fn held(holding: &str) -> Action {
+    Action::new(ActionType::OperationRefused, root()).detail(holding, None, Some("held"))
+}
 
 /// A store with ten entries, its history open to whoever reaches the database.
 async fn ten_entries(backend: &Backend) -> Store {
@@ -76,6 +85,75 @@ claims! {
         let store = ten_entries(&backend).await;
         backend.tamper("UPDATE history SET target = NULL WHERE sequence = 2").await;
         assert_eq!(audit(&store).await, AuditError::Misfiled(2));
+    }
+
+    /// H2, H5: an entry is found by app, and nobody can take it out of that list or put another in unseen.
+    async fn an_entry_filed_under_another_app_is_found(backend: Backend) {
+        for tampering in [
+            "DELETE FROM history_marks",
+            "UPDATE history_marks SET mark = 'app:wiki'",
+            "INSERT INTO history_marks (mark, sequence) VALUES ('asked:host:eve', 11)",
+        ] {
+            let backend = Backend::new(backend.kept);
+            let store = ten_entries(&backend).await;
+            store.record(vec![held("app:blog")]).await.unwrap();
+            store.read().await.unwrap().audit().await.unwrap();
+            assert!(backend.try_tamper("DELETE FROM history_marks").await.is_err(), "append-only");
+            assert!(backend.try_tamper("UPDATE history_marks SET mark = 'x'").await.is_err(), "append-only");
+            let unlock = if backend.kept == Kept::Sqlite { UNLOCK_MARKS_SQLITE } else { UNLOCK_MARKS_POSTGRES };
+            backend.tamper(unlock).await;
+            backend.tamper(tampering).await;
+            assert_eq!(audit(&store).await, AuditError::Misfiled(11), "{tampering}");
+        }
+    }
+
+    /// H2: an action knows the apps that it concerns, and is listed with each of them once.
+    async fn the_history_is_filtered_by_app(backend: Backend) {
+        let store = backend.open().await;
+        let ann = person("ann");
+        add(&store, &[&ann]).await;
+        let both = held("app:blog").detail("role:wiki/editor", Some("held"), None).to(ann.id);
+        let of_role = Action::new(ActionType::OperationRefused, root()).object("role:blog/editor");
+        let narrowed = Action::new(ActionType::PatCreated, root()).detail("app", None, Some("wiki"));
+        store.record(vec![both, of_role, narrowed, held("role:reports")]).await.unwrap();
+        let mut reader = store.read().await.unwrap();
+        let mut sequences = async |name: &str, filter: HistoryFilter| -> Vec<u64> {
+            let filter = HistoryFilter { app: Some(AppName::parse(name).unwrap()), ..filter };
+            reader.history(&filter).await.unwrap().into_iter().map(|entry| entry.sequence).collect()
+        };
+        let all = HistoryFilter::default;
+        assert_eq!(sequences("blog", all()).await, [3, 2]);
+        assert_eq!(sequences("wiki", all()).await, [4, 2]);
+        assert_eq!(sequences("ledger", all()).await, [0; 0]);
+        assert_eq!(sequences("blog", HistoryFilter { target: Some(ann.id), ..all() }).await, [2]);
+        assert_eq!(sequences("wiki", HistoryFilter { kind: Some(ActionType::PatCreated), ..all() }).await, [4]);
+        assert_eq!(sequences("wiki", HistoryFilter { before: Some(4), limit: 1, ..all() }).await, [2]);
+        assert_eq!(sequences("blog", HistoryFilter { actor: Some(root()), since: Some(NOON), ..all() }).await, [3, 2]);
+        assert_eq!(sequences("blog", HistoryFilter { until: Some(NOON), ..all() }).await, [0; 0]);
+    }
+
+    /// H2, H4: a deletion is done by Locum and is among what its asker initiated, page by page.
+    async fn what_locum_was_asked_for_is_among_what_the_asker_initiated(backend: Backend) {
+        let store = backend.open().await;
+        let ann = Actor::Account(new_id());
+        let deleted = |cause: &str| Action::new(ActionType::UserDeleted, Actor::Locum).because(cause);
+        let done = || Action::new(ActionType::OperationRefused, ann.clone()).object("app:blog");
+        let asked = || deleted(&format!("P13 {}", ann.to_stored()));
+        store.record(vec![done(), asked(), deleted("host:root"), done(), asked(), done()]).await.unwrap();
+        let mut reader = store.read().await.unwrap();
+        let mut sequences = async |filter: HistoryFilter| -> Vec<u64> {
+            reader.history(&filter).await.unwrap().into_iter().map(|entry| entry.sequence).collect()
+        };
+        let by = |actor: &Actor| HistoryFilter { actor: Some(actor.clone()), ..HistoryFilter::default() };
+        assert_eq!(sequences(by(&ann)).await, [6, 5, 4, 2, 1]);
+        assert_eq!(sequences(HistoryFilter { limit: 2, ..by(&ann) }).await, [6, 5]);
+        assert_eq!(sequences(HistoryFilter { limit: 2, before: Some(5), ..by(&ann) }).await, [4, 2]);
+        let deletions = HistoryFilter { kind: Some(ActionType::UserDeleted), ..by(&ann) };
+        assert_eq!(sequences(deletions).await, [5, 2]);
+        let of_blog = HistoryFilter { app: Some(AppName::parse("blog").unwrap()), ..by(&ann) };
+        assert_eq!(sequences(of_blog).await, [6, 4, 1]);
+        assert_eq!(sequences(by(&root())).await, [3]);
+        assert_eq!(sequences(by(&Actor::Locum)).await, [5, 3, 2]);
     }
 
     /// H5

@@ -1,9 +1,9 @@
 //! Opening: what is new, what is known, and what is newer than the program.
 
-use locum::directory::Networks;
 use locum::directory::reason::SEEDED;
-use locum::history::ChainHash;
-use locum::store::{Head, OpenError};
+use locum::directory::{Actor, AppName, Networks};
+use locum::history::{Action, ActionType, ChainHash};
+use locum::store::{Head, HistoryFilter, OpenError};
 
 use crate::world::*;
 
@@ -27,9 +27,9 @@ claims! {
         store.close().await;
         backend.tamper("INSERT INTO schema_version VALUES (42, '9.8.7', 0)").await;
         let error = backend.try_open().await.unwrap_err();
-        assert!(matches!(error, OpenError::Newer { found: 42, known: 2, .. }), "{error}");
+        assert!(matches!(error, OpenError::Newer { found: 42, known: 3, .. }), "{error}");
         let shown = error.to_string();
-        for part in ["version 42", "locum 9.8.7", "up to 2", concat!("locum ", env!("CARGO_PKG_VERSION"))] {
+        for part in ["version 42", "locum 9.8.7", "up to 3", concat!("locum ", env!("CARGO_PKG_VERSION"))] {
             assert!(shown.contains(part), "`{part}` is missing: {shown}");
         }
         backend.tamper("DELETE FROM schema_version WHERE version = 42").await;
@@ -46,8 +46,8 @@ claims! {
         add_pat(&store, &pat).await.unwrap();
         let before = store.read().await.unwrap().head().await.unwrap();
         store.close().await;
-        backend.tamper("ALTER TABLE accounts DROP COLUMN networks").await;
-        backend.tamper("DELETE FROM schema_version WHERE version = 2").await;
+        backend.tamper("ALTER TABLE accounts DROP COLUMN networks; DROP TABLE history_marks").await;
+        backend.tamper("DELETE FROM schema_version WHERE version >= 2").await;
 
         let store = backend.open().await;
         let mut reader = store.read().await.unwrap();
@@ -62,6 +62,31 @@ claims! {
         store.close().await;
         let again = backend.open().await;
         assert_eq!(again.read().await.unwrap().account(ci.id).await.unwrap().unwrap().networks, networks);
+    }
+
+    /// H2: what the version before wrote into the history is found by app, and by who asked for it.
+    async fn the_entries_of_the_version_before_are_found_by_what_they_concern(backend: Backend) {
+        let store = backend.open().await;
+        let granted = |app: &str| {
+            Action::new(ActionType::OperationRefused, root()).detail(&format!("app:{app}"), None, Some("held"))
+        };
+        let deleted = Action::new(ActionType::UserDeleted, Actor::Locum).because("P13 host:root");
+        // more than are read at once
+        let many: Vec<_> = (0..1_200).map(|_| granted("blog")).collect();
+        store.record(many).await.unwrap();
+        store.record(vec![granted("wiki"), deleted]).await.unwrap();
+        let before = store.read().await.unwrap().audit().await.unwrap();
+        store.close().await;
+        backend.tamper("DROP TABLE history_marks; DELETE FROM schema_version WHERE version = 3").await;
+
+        let store = backend.open().await;
+        let mut reader = store.read().await.unwrap();
+        let app = |name| HistoryFilter { app: Some(AppName::parse(name).unwrap()), limit: 2_000, ..Default::default() };
+        assert_eq!(reader.history(&app("blog")).await.unwrap().len(), 1_200);
+        assert_eq!(reader.history(&app("wiki")).await.unwrap()[0].sequence, 1_201);
+        let asked = HistoryFilter { actor: Some(root()), limit: 1, ..Default::default() };
+        assert_eq!(reader.history(&asked).await.unwrap()[0].sequence, 1_202);
+        assert_eq!(reader.audit().await.unwrap(), before);
     }
 
     async fn opening_again_changes_nothing(backend: Backend) {

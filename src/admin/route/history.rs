@@ -7,10 +7,11 @@ use utoipa::IntoParams;
 
 use super::{page_size, show};
 use crate::admin::AdminState;
-use crate::admin::extract::{Asked, Asking};
+use crate::admin::extract::{Asked, Asking, FromText as _};
 use crate::admin::problem::Problem;
 use crate::admin::shape::{AuditView, EntryPage};
 use crate::clock::Timestamp;
+use crate::directory::AppName;
 use crate::history::ActionType;
 use crate::provision::reading::{self, Question};
 
@@ -19,14 +20,17 @@ use crate::provision::reading::{self, Question};
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(in crate::admin) struct HistoryQuery {
-    /// What was done to this account: a username, or the id of a deleted one.
+    /// Access changes, what was done to this account: a username, or the id of a deleted one.
     account: Option<String>,
-    /// What was done by this actor: `locum`, `host:USER`, a username, or the id of a deleted account.
+    /// Initiated actions, what was done by this actor: `locum`, `host:USER`, a username, or the id of a deleted
+    /// account. What Locum did because somebody asked for it, such as a deletion, is among that one's.
     by: Option<String>,
     /// Only actions of this type.
     #[serde(rename = "type")]
     #[param(rename = "type")]
     kind: Option<String>,
+    /// Only what concerns this app: access to it, its roles and their permissions, tokens narrowed to it.
+    app: Option<String>,
     /// Not before this instant (RFC 3339).
     since: Option<String>,
     /// Before this instant (RFC 3339).
@@ -50,6 +54,7 @@ pub(in crate::admin) async fn list(
         account: query.account,
         by: query.by,
         kind: query.kind.as_deref().map(action_type).transpose()?,
+        app: query.app.as_deref().map(AppName::from_text).transpose()?,
         since: query.since.as_deref().map(instant).transpose()?,
         until: query.until.as_deref().map(instant).transpose()?,
         before: query.cursor.as_deref().map(sequence).transpose()?,

@@ -154,6 +154,8 @@ mod tests {
             "name release ann",
             "history --account ann --type roles_changed --limit 10 --json",
             "history --by host:root",
+            "history ann --app blog",
+            "history ann --initiated --before 17",
             "audit verify --state d",
             "completions bash",
             "reload --config locum.toml",

@@ -31,6 +31,14 @@ pub enum ConfigCommand {
 
 #[derive(Debug, Args)]
 pub struct HistoryArguments {
+    /// Access changes of this account, what was done to it; with `--initiated`, what was done by it
+    #[arg(value_name = "ACCOUNT", conflicts_with_all = ["account", "by"])]
+    pub of: Option<String>,
+
+    /// What the account did, and what was done because it asked
+    #[arg(long, requires = "of")]
+    pub initiated: bool,
+
     /// What was done to this account: a username, or the id of a deleted one
     #[arg(long, value_name = "ACCOUNT", conflicts_with = "by")]
     pub account: Option<String>,
@@ -43,6 +51,10 @@ pub struct HistoryArguments {
     #[arg(long = "type", value_name = "TYPE")]
     pub kind: Option<String>,
 
+    /// Only what concerns this app
+    #[arg(long, value_name = "APP")]
+    pub app: Option<String>,
+
     /// Not before this instant, such as `2026-11-21T00:00:00Z`
     #[arg(long, value_name = "INSTANT")]
     pub since: Option<String>,
@@ -50,6 +62,10 @@ pub struct HistoryArguments {
     /// Before this instant
     #[arg(long, value_name = "INSTANT")]
     pub until: Option<String>,
+
+    /// Only entries before this number, such as the last that was printed with `--json`
+    #[arg(long, value_name = "SEQUENCE")]
+    pub before: Option<u64>,
 
     /// How many at most
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]

@@ -12,13 +12,16 @@ const PAGE: usize = 1_000;
 pub(in crate::cli) async fn history(client: &Client, asked: HistoryArguments, output: Output) -> Result<(), Failure> {
     let wanted = asked.limit as usize;
     let mut entries: Vec<EntryView> = Vec::new();
-    let mut cursor: Option<String> = None;
+    let mut cursor = asked.before.map(|before| before.to_string());
+    let (done_to, done_by) = if asked.initiated { (None, asked.of) } else { (asked.of, None) };
+    let (account, by) = (asked.account.or(done_to), asked.by.or(done_by));
     while entries.len() < wanted {
         let limit = PAGE.min(wanted - entries.len()).to_string();
         let query = [
-            ("account", asked.account.as_deref()),
-            ("by", asked.by.as_deref()),
+            ("account", account.as_deref()),
+            ("by", by.as_deref()),
             ("type", asked.kind.as_deref()),
+            ("app", asked.app.as_deref()),
             ("since", asked.since.as_deref()),
             ("until", asked.until.as_deref()),
             ("cursor", cursor.as_deref()),

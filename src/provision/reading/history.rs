@@ -3,8 +3,8 @@
 use super::{Names, refused_if_not_allowed};
 use crate::clock::Timestamp;
 use crate::directory::rights::Operation;
-use crate::directory::{AccountId, Actor, Username};
-use crate::history::{ActionType, Entry, Value};
+use crate::directory::{AccountId, Actor, AppName, Username};
+use crate::history::{ActionType, Entry, Value, marks};
 use crate::provision::{Error, Provision, Refusal, Request, demands};
 use crate::store::{AuditError, Head, HistoryFilter, Reader};
 
@@ -13,9 +13,12 @@ use crate::store::{AuditError, Head, HistoryFilter, Reader};
 pub struct Question {
     /// A username, or the id of a deleted account.
     pub account: Option<String>,
-    /// `locum`, `host:USER`, a username, or the id of a deleted account.
+    /// `locum`, `host:USER`, a username, or the id of a deleted account. What Locum did because this one
+    /// asked for it belongs to it.
     pub by: Option<String>,
     pub kind: Option<ActionType>,
+    /// Only what concerns this app.
+    pub app: Option<AppName>,
     /// Not before this instant.
     pub since: Option<Timestamp>,
     /// Before this instant.
@@ -25,18 +28,21 @@ pub struct Question {
     pub limit: u32,
 }
 
-/// The history, newest first.
+/// The history, newest first. Who may read that of one app is told nothing of the others.
 ///
 /// # Errors
-/// When the caller may not, or an account is unknown.
+/// When the caller may not, or an account or the app is unknown.
 pub async fn history(
     provision: &Provision,
     request: &Request,
     question: Question,
 ) -> Result<(Vec<Entry>, Names), Error> {
     let reading = async {
-        request.demand(&Operation::ReadHistory { app: None })?;
+        request.demand(&Operation::ReadHistory { app: question.app.clone() })?;
         let mut reader = provision.0.store.read().await?;
+        if let Some(app) = &question.app {
+            demands::demand_app(&mut reader, app).await?;
+        }
         let target = match &question.account {
             None => None,
             Some(text) => Some(account_or_id(&mut reader, text).await?),
@@ -46,9 +52,14 @@ pub async fn history(
             Some(text) if text == "locum" || text.starts_with("host:") => Actor::from_stored(text),
             Some(text) => Some(Actor::Account(account_or_id(&mut reader, text).await?)),
         };
-        let Question { kind, since, until, before, limit, .. } = question;
-        let filter = HistoryFilter { target, actor, kind, since, until, before, limit };
-        let entries = reader.history(&filter).await?;
+        let Question { kind, app, since, until, before, limit, .. } = question;
+        let filter = HistoryFilter { target, actor, kind, app, since, until, before, limit };
+        let mut entries = reader.history(&filter).await?;
+        if request.demand(&Operation::ReadHistory { app: None }).is_err() {
+            for entry in &mut entries {
+                leave_to_app(entry, filter.app.as_ref());
+            }
+        }
         let mut names = Names::default();
         for entry in &entries {
             let action = &entry.action;
@@ -65,6 +76,15 @@ pub async fn history(
         Ok((entries, names))
     };
     refused_if_not_allowed(provision, request, "history", reading.await).await
+}
+
+/// Leaves out what an entry says of other apps than this one.
+fn leave_to_app(entry: &mut Entry, app: Option<&AppName>) {
+    let kind = entry.action.kind;
+    entry.action.details.retain(|detail| {
+        let apps = marks::apps_of(kind, detail);
+        apps.is_empty() || apps.iter().any(|of| Some(of) == app)
+    });
 }
 
 fn clear_values(entry: &Entry) -> impl Iterator<Item = &str> {

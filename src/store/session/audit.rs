@@ -3,12 +3,16 @@
 //! Beyond the chain this compares the columns that are searched with the entry they repeat: a changed
 //! column would hide an entry from a list without breaking any hash.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::directory::AccountId;
 use crate::history::canonical;
 use crate::history::chain::{Broken, Verifier};
+use crate::history::marks::marks;
 use crate::store::error::StoreError;
 use crate::store::session::Session;
-use crate::store::session::records::{Head, link};
+use crate::store::session::history::link;
+use crate::store::session::records::Head;
 use crate::store::value::{Row, int};
 
 /// Why a history cannot be trusted, or could not be read.
@@ -17,7 +21,7 @@ pub enum AuditError {
     #[error(transparent)]
     Broken(#[from] Broken),
     #[error(
-        "entry {0} is filed under another instant, type, actor or account than it says: it would be missing from a list"
+        "entry {0} is filed under another instant, type, actor, account or app than it says: a list would be wrong"
     )]
     Misfiled(u64),
     #[error(transparent)]
@@ -39,11 +43,13 @@ impl Session {
         loop {
             let rows = self.rows(SQL, vec![int(from), int(head.sequence)]).await?;
             let Some(last) = rows.last() else { break };
-            from = last.unsigned("sequence")? + 1;
+            let through = last.unsigned("sequence")?;
+            let mut marked = self.marked(from, through).await?;
+            from = through + 1;
             for row in &rows {
                 let link = link(row)?;
                 verifier.follow(&link)?;
-                if !filed_as_it_says(row, &link.canonical)? {
+                if !filed_as_it_says(row, &link.canonical, &marked.remove(&link.sequence).unwrap_or_default())? {
                     return Err(AuditError::Misfiled(link.sequence));
                 }
             }
@@ -51,14 +57,25 @@ impl Session {
         verifier.ends_at(head.sequence, head.hash)?;
         Ok(head)
     }
+
+    /// What the entries of a range are found by beside their columns.
+    async fn marked(&mut self, from: u64, through: u64) -> Result<BTreeMap<u64, BTreeSet<String>>, StoreError> {
+        const SQL: &str = "SELECT sequence, mark FROM history_marks WHERE sequence >= $1 AND sequence <= $2";
+        let mut marked: BTreeMap<u64, BTreeSet<String>> = BTreeMap::new();
+        for row in self.rows(SQL, vec![int(from), int(through)]).await? {
+            marked.entry(row.unsigned("sequence")?).or_default().insert(row.text("mark")?);
+        }
+        Ok(marked)
+    }
 }
 
-fn filed_as_it_says(row: &Row, bytes: &[u8]) -> Result<bool, StoreError> {
+fn filed_as_it_says(row: &Row, bytes: &[u8], marked: &BTreeSet<String>) -> Result<bool, StoreError> {
     let Ok(entry) = canonical::decode(bytes) else { return Ok(false) };
     let target = row.optional_array("target")?.map(AccountId::from_bytes);
     Ok(entry.sequence == row.unsigned("sequence")?
         && entry.at.as_millis() == row.int("recorded_at")?
         && entry.action.kind.slug() == row.text("kind")?
         && entry.action.actor.to_stored() == row.text("actor")?
-        && entry.action.target == target)
+        && entry.action.target == target
+        && marks(&entry.action) == *marked)
 }
