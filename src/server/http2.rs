@@ -37,7 +37,7 @@ use tokio::time::Instant;
 use super::data_plane::{Limits, Phases, Stack};
 use super::stream::{self, Stream};
 use super::taken::Blocked;
-use crate::gateway::{Arrival, Body, BodyError, Hangup, Pace, Peer};
+use crate::gateway::{Arrival, Body, BodyError, FrameGuard, Hangup, Pace, Peer, PeerIs};
 
 /// How much of one request's body may be on its way before the app has taken it, and of all together.
 const STREAM_WINDOW: u32 = 256 * 1024;
@@ -85,7 +85,7 @@ pub(super) async fn serve<S: Stack>(
         .max_local_error_reset_streams(MOST_ERROR_RESETS)
         .keep_alive_interval(PING_AFTER)
         .keep_alive_timeout(PONG_WITHIN)
-        .serve_connection(TokioIo::new(stream), front);
+        .serve_connection(TokioIo::new(FrameGuard::new(stream, PeerIs::Client)), front);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         biased;

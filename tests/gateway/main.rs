@@ -14,6 +14,7 @@
 //!   full        as many connections to apps as there may be
 //!   cuts        what runs ends when the access does
 //!   http2       frames by hand: requests of HTTP/2, and floods
+//!   floods      frames that ask for nothing, and streams of which nothing is taken
 //!   expectations  clients that wait to be asked for their body
 //!   http2_apps  apps of HTTP/2: streams, trailers, and what becomes of one that ends early
 //!   app_tls     apps behind TLS, and who is believed to be one
@@ -47,6 +48,7 @@ mod cuts;
 mod expectations;
 mod failing_apps;
 mod faults;
+mod floods;
 mod full;
 mod http2;
 mod http2_apps;

@@ -14,6 +14,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 
+use crate::gateway::frame_guard::{FrameGuard, PeerIs};
 use crate::gateway::upstream::Instance;
 use crate::gateway::upstream::connect::AppStream;
 
@@ -68,7 +69,7 @@ impl Connection {
             .max_send_buffer_size(SEND_BUFFER)
             .max_concurrent_reset_streams(REMEMBERED_RESETS)
             .enable_push(false);
-        let handshake = timeout(limit, builder.handshake::<_, Bytes>(stream)).await;
+        let handshake = timeout(limit, builder.handshake::<_, Bytes>(FrameGuard::new(stream, PeerIs::App))).await;
         let (sender, connection) = handshake.map_err(|_| "connect_timeout")?.map_err(|_| "connect")?;
         let upstream = Arc::clone(instance.authority());
         let task = tokio::spawn(async move {
