@@ -148,6 +148,13 @@ impl Authn {
         self.shared.throttled(digest.as_ref(), address, now)
     }
 
+    /// Whether a credential was proven on this node and nothing has taken that back, be it that a failure on record is to
+    /// be cleared before it is recalled.
+    pub fn has_proven(&self, presented: &Presented, address: Option<IpAddr>, now: Timestamp) -> bool {
+        let digest = self.shared.key.digest(presented);
+        digest.is_some_and(|digest| self.shared.verified.stands(&digest, address, now))
+    }
+
     /// Judges a credential on the control runtime. The future may be dropped; the judgement then goes on,
     /// so that hanging up does not undo a failure.
     pub fn judge(

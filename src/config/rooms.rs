@@ -58,6 +58,7 @@ impl Settings {
                 min_rate: self.limits.min_rate,
             },
             access_log: self.access_log,
+            slots: self.slots,
             apps: self.apps.iter().map(app).collect(),
         }
     }

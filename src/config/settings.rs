@@ -15,8 +15,8 @@ use crate::authn::lockout::LockoutSettings;
 use crate::cluster::RedisSettings;
 use crate::directory::AppName;
 use crate::gateway::{
-    AccessLogSettings, HeaderLine, HopSettings, Identity, Preset, Resilience, SecretHeaderSettings, Timeouts,
-    TransportSettings, TunnelSettings,
+    AccessLogSettings, HeaderLine, HopSettings, Identity, Preset, Resilience, SecretHeaderSettings, SlotSettings,
+    Timeouts, TransportSettings, TunnelSettings,
 };
 use crate::policy::{AppRoutes, RateLimit};
 use crate::store::Location;
@@ -38,6 +38,8 @@ pub struct Settings {
     pub throttle: ThrottleSettings,
     /// What bounds clients.
     pub limits: Limits,
+    /// What bounds their requests all together.
+    pub slots: SlotSettings,
     pub pats: PatsSettings,
     pub secrets: SecretsSettings,
     pub log: log::Settings,

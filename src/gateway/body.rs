@@ -15,9 +15,10 @@ use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
 use super::pace::Pace;
+use super::slots::Held;
 use super::spans::OpenSpans;
 use super::trailers::{TooLarge, Trailers};
-use super::upstream::{Entered, ResponseBody};
+use super::upstream::ResponseBody;
 use crate::cluster::Guard;
 
 /// Why a body ended before its time.
@@ -72,7 +73,7 @@ struct Streaming {
     idle: Idle,
     deadline: Option<Pin<Box<Sleep>>>,
     trailers: Trailers,
-    _entered: Entered,
+    _held: Held,
 }
 
 /// How long an answer may stream.
@@ -99,19 +100,19 @@ impl Body {
         matches!(self.0, Kind::Streaming(_))
     }
 
-    /// The place at the app is given up with the body.
+    /// What is held is given up with the body.
     pub(super) fn streaming(
         body: ResponseBody,
         guard: Option<Arc<Guard>>,
         limits: StreamLimits,
         trailers: Trailers,
-        entered: Entered,
+        held: Held,
     ) -> Self {
         // An answer that is here as a whole is not late.
         let deadline = limits.deadline.filter(|_| !body.is_end_stream());
         let deadline = deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline)));
         let idle = Idle::new(limits.idle, None);
-        Self(Kind::Streaming(Streaming { body, guard, idle, deadline, trailers, _entered: entered }), None)
+        Self(Kind::Streaming(Streaming { body, guard, idle, deadline, trailers, _held: held }), None)
     }
 
     /// These end when the body does.

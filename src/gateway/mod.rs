@@ -25,6 +25,7 @@ mod rate_limits;
 mod record;
 mod refusal;
 mod settings;
+mod slots;
 mod spans;
 mod trailers;
 mod tunnel;
@@ -51,6 +52,7 @@ pub use refusal::Refusal;
 pub use settings::{
     AppSettings, ClientSettings, Identity, Problem, Resilience, SecretHeaderSettings, Settings, Timeouts, in_words,
 };
+pub use slots::SlotSettings;
 pub use tunnel::{Origin, OriginError, Tunnel, TunnelSettings};
 pub use upstream::{
     AppConnections, AppLimits, AppTlsError, AppTlsSettings, HealthCheck, Outlier, Resolver, Retry, TransportSettings,
@@ -65,7 +67,7 @@ use crate::cluster::InFlight;
 use crate::telemetry::trace::Traces;
 use layer::{
     Authenticate, Authorize, Contain, Hygiene, Identify, LimitCallers, LimitSources, RequestIdLayer, Resolve, Route,
-    Throttle, forward,
+    Shed, Throttle, forward,
 };
 
 /// The hygiene of a head by itself, for its fuzz target.
@@ -103,6 +105,7 @@ pub struct Gateway {
     shared: upstream::SharedApps,
     /// Of the node, and so of all cores.
     rate_limits: Arc<rate_limits::RateLimits>,
+    slots: slots::Slots,
 }
 
 impl Gateway {
@@ -114,14 +117,17 @@ impl Gateway {
         let shared = upstream::SharedApps::new(&settings.apps, parts.app_connections.most());
         Plan::compile_with(&settings, &shared)?;
         let rate_limits = Arc::new(rate_limits::RateLimits::of(&settings));
-        Ok(Self { settings: Arc::new(settings), parts, shared, rate_limits })
+        let slots = slots::Slots::new(settings.slots, parts.app_connections.most());
+        Ok(Self { settings: Arc::new(settings), parts, shared, rate_limits, slots })
     }
 
-    /// Goes on with what callers have spent at the gateway whose place this one takes, wherever a limit is the same.
+    /// Goes on with what callers have spent at the gateway whose place this one takes, wherever a limit is the same, and
+    /// with the count of what runs.
     #[must_use]
     pub fn in_place_of(self, earlier: &Self) -> Self {
         let limits = rate_limits::RateLimits::after(&self.settings, &earlier.rate_limits, &earlier.settings);
-        Self { rate_limits: Arc::new(limits), ..self }
+        let slots = self.slots.clone().counting_with(&earlier.slots);
+        Self { rate_limits: Arc::new(limits), slots, ..self }
     }
 
     /// Begins what goes on beside the requests, on this runtime: the names of instances are resolved, and their
@@ -130,9 +136,14 @@ impl Gateway {
         upstream::watch(&self.settings, &self.shared, resolver, self.parts.app_connections.clone()).await
     }
 
-    /// The instances of apps that are not asked now, in words for an operator.
+    /// The instances of apps that are not asked now, and callers that are turned away, in words for an operator.
     pub fn notes(&self) -> Vec<String> {
-        self.shared.notes()
+        self.shared.notes().into_iter().chain(self.slots.note()).collect()
+    }
+
+    /// How many requests run, from the moment on in which they may have to wait.
+    pub fn running(&self) -> usize {
+        self.slots.running()
     }
 
     /// Whether any route lets a connection become a tunnel.
@@ -173,6 +184,7 @@ impl Gateway {
             .layer(LimitSources { limits: Arc::clone(&self.rate_limits) })
             .layer(Identify { authn: authn.clone(), plan: Arc::clone(&plan) })
             .layer(Throttle { authn: authn.clone() })
+            .layer(Shed { authn: authn.clone(), slots: Arc::new(self.slots.clone()) })
             .layer(Authenticate { authn, in_flight })
             .layer(Resolve { authz })
             .layer(Authorize)

@@ -38,6 +38,8 @@ pub(super) enum Decision {
     Denied,
     /// From a source that has failed too often, or of a caller that has asked too often.
     Throttled,
+    /// Turned away, because there was more to do than could be done.
+    Shed,
     /// Nobody could decide, or it was cut, or a fault in Locum itself.
     #[default]
     Failed,
@@ -56,6 +58,7 @@ impl Decision {
             Self::Unauthenticated => "unauthenticated",
             Self::Denied => "denied",
             Self::Throttled => "throttled",
+            Self::Shed => "shed",
             Self::Failed => "failed",
             Self::UpstreamFailed => "upstream_failed",
             Self::Own => "own",

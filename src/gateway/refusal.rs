@@ -49,6 +49,8 @@ pub enum Refusal {
     },
     /// Nobody could decide.
     Undecided(&'static str),
+    /// More is to be done here than can be.
+    Shed(&'static str),
     /// As many requests run at the app, or as many connections to apps are in use, as may be.
     Full(&'static str),
     /// The app is known to be away; it is asked again after this.
@@ -118,7 +120,9 @@ impl Refusal {
             Self::Denied(_) | Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::NoTunnel => StatusCode::NOT_IMPLEMENTED,
             Self::Throttled(_) | Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Undecided(_) | Self::Full(_) | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Undecided(_) | Self::Shed(_) | Self::Full(_) | Self::Unavailable(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::BadUpstream(_) => StatusCode::BAD_GATEWAY,
             Self::SilentUpstream => StatusCode::GATEWAY_TIMEOUT,
             Self::Fault => StatusCode::INTERNAL_SERVER_ERROR,
@@ -147,6 +151,7 @@ impl Refusal {
             Self::Throttled(_)
             | Self::RateLimited { .. }
             | Self::Undecided(_)
+            | Self::Shed(_)
             | Self::Full(_)
             | Self::BadUpstream(_)
             | Self::SilentUpstream
@@ -179,6 +184,7 @@ impl Refusal {
                 ("Too many requests", "More requests were made than are allowed here. Try again later.")
             }
             Self::Undecided(_) => ("Not now", "Whether this is allowed cannot be decided at the moment. Try again."),
+            Self::Shed(_) => ("Overloaded", "There is more to do here than can be done at the moment. Try again."),
             Self::Full(_) => ("Too busy", "There is no room for another request to the application. Try again."),
             Self::Unavailable(_) => ("Not available", "The application is not available. Try again later."),
             Self::BadUpstream(_) => ("Bad gateway", "The application did not answer as it should."),
@@ -203,6 +209,7 @@ impl Refusal {
             Self::Throttled(_) => "too-many-failures",
             Self::RateLimited { .. } => "too-many-requests",
             Self::Undecided(_) => "not-now",
+            Self::Shed(_) => "overloaded",
             Self::Full(_) => "too-busy",
             Self::Unavailable(_) => "not-available",
             Self::BadUpstream(_) => "bad-gateway",
@@ -217,6 +224,7 @@ impl Refusal {
             Self::Malformed(reason)
             | Self::Unauthenticated { reason, .. }
             | Self::Undecided(reason)
+            | Self::Shed(reason)
             | Self::Full(reason)
             | Self::BadUpstream(reason) => reason,
             Self::TargetTooLong => "target_too_long",
@@ -257,6 +265,7 @@ impl Refusal {
             Self::Denied(_) | Self::ForeignOrigin => Decision::Denied,
             Self::Throttled(_) | Self::RateLimited { .. } => Decision::Throttled,
             Self::Undecided(_) | Self::Fault => Decision::Failed,
+            Self::Shed(_) => Decision::Shed,
             Self::Full(_) | Self::Unavailable(_) | Self::BadUpstream(_) | Self::SilentUpstream => {
                 Decision::UpstreamFailed
             }
@@ -282,6 +291,7 @@ impl Refusal {
             | Self::Throttled(_)
             | Self::RateLimited { .. }
             | Self::Undecided(_)
+            | Self::Shed(_)
             | Self::Full(_)
             | Self::Unavailable(_)
             | Self::BadUpstream(_)
@@ -292,7 +302,7 @@ impl Refusal {
     const fn try_again_after(&self) -> Option<Duration> {
         match self {
             Self::Throttled(wait) | Self::RateLimited { wait, .. } | Self::Unavailable(wait) => Some(*wait),
-            Self::Undecided(_) | Self::Full(_) => Some(Duration::from_secs(1)),
+            Self::Undecided(_) | Self::Shed(_) | Self::Full(_) => Some(Duration::from_secs(1)),
             _ => None,
         }
     }
@@ -453,6 +463,7 @@ mod tests {
             Refusal::Throttled(Duration::from_millis(1_001)),
             Refusal::RateLimited { limit: HOURLY, wait: Duration::from_millis(1_001) },
             Refusal::Undecided("x"),
+            Refusal::Shed("x"),
             Refusal::Full("x"),
             Refusal::Unavailable(Duration::from_secs(1)),
             Refusal::BadUpstream("x"),

@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue};
 use super::access_log::AccessLogSettings;
 use super::client::HopSettings;
 use super::identity_headers::{HeaderLine, Preset};
+use super::slots::SlotSettings;
 use super::tunnel::TunnelSettings;
 use super::upstream::{AppLimits, HealthCheck, Outlier, Retry, TransportSettings};
 use crate::directory::AppName;
@@ -21,6 +22,7 @@ pub struct Settings {
     pub hops: HopSettings,
     pub access_log: AccessLogSettings,
     pub clients: ClientSettings,
+    pub slots: SlotSettings,
     pub apps: Vec<AppSettings>,
 }
 

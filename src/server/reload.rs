@@ -45,7 +45,13 @@ impl WatchedGateway {
         Self { gateway: gateway.clone(), _watching: gateway.watch(&Resolver::system()).await }
     }
 
-    /// What an operator should know of the apps.
+    /// Says in the metrics how many requests run.
+    pub(super) fn meter(&self) {
+        #[expect(clippy::cast_precision_loss, reason = "no machine runs 2^52 requests")]
+        gauge!("locum_requests_running").set(self.gateway.running() as f64);
+    }
+
+    /// What an operator should know of the apps, and of who is turned away.
     pub(super) fn notes(&self) -> Vec<String> {
         self.gateway.notes()
     }

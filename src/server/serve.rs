@@ -225,7 +225,8 @@ async fn run(start: Start) -> Result<Option<Vec<OwnedFd>>, ServeError> {
     }
     tracing::info!(listen = %address, admin = %settings.admin.socket.display(), threads, "serving");
     tell_systemd(&[sd_notify::NotifyState::Ready]);
-    let mut upkeep = vec![tokio::spawn(keep_up(metrics, logging.lost_lines)), tokio::spawn(watch_dates(dated, clock))];
+    let keep_up = keep_up(metrics, logging.lost_lines, Arc::clone(&reloader));
+    let mut upkeep = vec![tokio::spawn(keep_up), tokio::spawn(watch_dates(dated, clock))];
     upkeep.extend(acme.map(|acme| tokio::spawn(acme.run())));
 
     let end = tokio::select! {
@@ -524,12 +525,13 @@ async fn watch_dates(mut certificates: watch::Receiver<Option<Certificates>>, cl
     }
 }
 
-async fn keep_up(metrics: Metrics, lost_lines: LostLines) {
+async fn keep_up(metrics: Metrics, lost_lines: LostLines, reloader: Arc<Reloader>) {
     let lost = metrics::counter!("locum_log_lines_lost_total");
     let mut tick = tokio::time::interval(UPKEEP);
     loop {
         tick.tick().await;
         lost.absolute(lost_lines.count());
+        reloader.gateway.load().meter();
         metrics.upkeep();
     }
 }

@@ -1,9 +1,10 @@
 //! What bounds clients.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use locum::config::settings::Limits;
+use locum::gateway::SlotSettings;
 use locum::policy::Per;
 
 use super::*;
@@ -14,7 +15,7 @@ fn the_limits_reach_the_server_and_have_bounds() {
     assert_eq!(read(APP).limits, Limits::default());
     let said = "[limits]\nconnections = 7\nhandshake_timeout = \"1s\"\nhead_timeout = \"2s\"\nidle_timeout = \"3s\"\n\
                 stall_timeout = \"4s\"\nmin_rate = 0\nhead_bytes = \"16KiB\"\nhead_fields = 50\n\
-                http2_head_bytes = \"8KiB\"\nhttp2_streams = 8\n";
+                http2_head_bytes = \"8KiB\"\nhttp2_streams = 8\nrequests = 9\nreserved_percent = 30\n";
     let settings = read(&format!("{APP}{said}"));
     let seconds = Duration::from_secs;
     let limits = Limits {
@@ -31,6 +32,9 @@ fn the_limits_reach_the_server_and_have_bounds() {
         ..Limits::default()
     };
     assert_eq!(settings.limits, limits);
+    let slots = |requests, reserved_percent| SlotSettings { requests: NonZeroUsize::new(requests), reserved_percent };
+    assert_eq!((settings.gateway().slots, SlotSettings::default()), (slots(9, 30), slots(0, 20)));
+    assert_eq!(read(APP).gateway().slots, SlotSettings::default());
     let clients = settings.gateway().clients;
     assert_eq!((clients.head_fields, clients.stall_timeout, clients.min_rate), (50, seconds(4), None));
     for (key, problem) in [
@@ -44,7 +48,14 @@ fn the_limits_reach_the_server_and_have_bounds() {
     ] {
         assert_eq!(wrong_beside_an_app(&format!("[limits]\n{key}")), problem);
     }
-    for key in ["http2_streams = 0", "http2_streams = 1001", "head_fields = 5", "connections = -1"] {
+    for key in [
+        "http2_streams = 0",
+        "http2_streams = 1001",
+        "head_fields = 5",
+        "connections = -1",
+        "requests = -1",
+        "reserved_percent = 91",
+    ] {
         assert!(wrong_beside_an_app(&format!("[limits]\n{key}")).contains("give a whole number from"), "{key}");
     }
 }

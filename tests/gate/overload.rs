@@ -2,11 +2,14 @@
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::lockout::wait_until;
 use crate::locum::{self, Locum, ProxyUser, basic, configuration, connect_from, read_answer};
-use crate::upstream::Upstream;
+use crate::reload::{asked, metric, write};
+use crate::upstream::{Upstream, respond};
 
 /// How much memory the gate has in hand, in KiB.
 #[expect(clippy::disallowed_methods, reason = "nothing else runs on this thread")]
@@ -109,4 +112,93 @@ fn a_known_caller_is_served_while_others_guess() {
     assert!(loud < quiet * 2 + Duration::from_millis(25), "{quiet:?} before, {loud:?} meanwhile");
     assert!(grown < 64, "{grown} MiB more");
     assert_eq!(gate.state_of("ann-ci"), "active");
+}
+
+/// An app that answers what ends in `slow` only when the gate of it is opened.
+fn gated() -> (Upstream, Arc<AtomicBool>) {
+    let gate = Arc::new(AtomicBool::new(false));
+    let opened = Arc::clone(&gate);
+    let upstream = Upstream::start(
+        |_, _| None,
+        move |seen, stream| {
+            while seen.target().ends_with("slow") && !opened.load(Ordering::SeqCst) {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            respond(stream, "200 OK", &[], seen.target().as_bytes())
+        },
+    );
+    (upstream, gate)
+}
+
+/// So many strangers whom the app does not answer yet.
+fn waiting(gate: &Locum, upstream: &Upstream, count: usize) -> Vec<TcpStream> {
+    let before = upstream.count();
+    let open = || {
+        let mut stream = TcpStream::connect(gate.address()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.write_all(b"GET /pub/slow HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n\r\n").unwrap();
+        stream
+    };
+    let streams = (0..count).map(|_| open()).collect();
+    // The known caller's own requests arrive beside these.
+    upstream.wait_for(|seen| seen[before..].iter().filter(|seen| seen.target() == "/pub/slow").count() == count);
+    streams
+}
+
+/// DS-001, G12, G13: while strangers have all that they can have, the known caller, the operator and the monitoring are
+/// served as before, and both see why others are not. A reload that moves the bounds goes on with the count.
+#[test]
+fn strangers_who_fill_the_gate_keep_out_neither_the_known_nor_the_operator() {
+    let (upstream, opened) = gated();
+    let monitoring = locum::free_address();
+    let bounds = |requests: usize| {
+        let extra = format!(
+            "[limits]\nrequests = {requests}\nreserved_percent = 50\n[monitoring]\nlisten = \"{monitoring}\"\n"
+        );
+        configuration(upstream.address, &extra)
+    };
+    let gate = Locum::start(&bounds(10));
+    let (ann, bob) = (gate.add_proxy_user_of("ann"), gate.add_proxy_user_of("bob"));
+    assert_eq!(gate.get("app.test", "/x", &ann.basic()).status, 200);
+    let mut running = waiting(&gate, &upstream, 5);
+
+    for lines in [String::new(), bob.basic(), basic("ghost", &foreign(1))] {
+        let refused = gate.get("app.test", "/pub/x", &lines);
+        assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")), "{}", refused.head);
+    }
+    for _ in 0..20 {
+        assert_eq!(gate.get("app.test", "/x", &ann.basic()).status, 200);
+    }
+    let mut stream = TcpStream::connect(monitoring).unwrap();
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    assert_eq!(read_answer(&mut stream).status, 200, "who is known is to be sent here");
+    assert_eq!(gate.state_of("ann-ci"), "active");
+    let health = asked(&gate, "/v1/health");
+    assert!(health.contains("5 of 10 requests run: callers that are not known are turned away"), "{health}");
+    let shed = "locum_decisions_total{app=\"app\",decision=\"shed\",reason=\"requests_reserved\"}";
+    assert!(metric(&gate, shed) > 2.5);
+    wait_until("it is said how many run", Duration::from_secs(10), || {
+        (metric(&gate, "locum_requests_running") - 5.0).abs() < 0.5
+    });
+
+    write(&gate, &bounds(20));
+    gate.run_cli(&["reload"]);
+    running.extend(waiting(&gate, &upstream, 5));
+    assert_eq!(gate.get("app.test", "/pub/x", "").status, 503, "those from before the reload count");
+    write(&gate, &bounds(8));
+    gate.run_cli(&["reload"]);
+    let refused = gate.get("app.test", "/x", &ann.basic());
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")), "ten run, and eight may");
+    assert!(asked(&gate, "/v1/health").contains("10 of 8 requests run: everybody is turned away"));
+
+    opened.store(true, Ordering::SeqCst);
+    for mut running in running {
+        assert_eq!(read_answer(&mut running).status, 200, "no bound cuts what runs");
+    }
+    for lines in [String::new(), ann.basic(), bob.basic()] {
+        wait_until("there is room again", Duration::from_secs(5), || {
+            gate.get("app.test", "/pub/x", &lines).status == 200
+        });
+    }
+    assert!(gate.log().contains("\"reason\":\"requests_full\""), "{}", gate.log());
 }

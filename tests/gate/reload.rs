@@ -88,15 +88,20 @@ pub(crate) fn signal(gate: &Locum, signal: rustix::process::Signal) {
 
 /// A metric with its labels, as the admin socket shows it; 0 when it is not there yet.
 pub(crate) fn metric(gate: &Locum, name: &str) -> f64 {
+    let text = asked(gate, "/metrics");
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.map_or(0.0, |value| value.parse().unwrap())
+}
+
+/// What the admin socket answers.
+pub(crate) fn asked(gate: &Locum, path: &str) -> String {
     let output = std::process::Command::new("curl")
         .args(["-sS", "--max-time", "20", "--unix-socket"])
         .arg(gate.socket())
-        .arg("http://locum/metrics")
+        .arg(format!("http://locum{path}"))
         .output()
         .unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.map_or(0.0, |value| value.parse().unwrap())
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// G12: a route that is gone, one that is new, a role that is asked for now, and an app that is new: all hold for

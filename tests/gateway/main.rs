@@ -22,6 +22,7 @@
 //!   tunnels     WebSockets and other protocols: how they begin, and what flows
 //!   tunnel_ends    how they end
 //!   tunnels_http2  the same over HTTP/2
+//!   shed        more requests than may run: strangers are turned away first
 //!   slow        clients that hold a connection and do little or nothing with it
 //!   limits      how large a body may be, and how often who may ask
 //!   traces      what a collector and an app are told of a trace, and which requests have a line in the log
@@ -59,6 +60,7 @@ mod provoked;
 mod proxied;
 mod rows;
 mod schemes;
+mod shed;
 mod slow;
 mod streams;
 #[cfg(feature = "otel")]

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ use locum::directory::tombstone::TombstoneKey;
 use locum::directory::{AppName, Holding, Networks, PublicId, ReasonCode, Restrictions, RoleName, Username};
 use locum::gateway::{
     AccessLogSettings, AppConnections, AppSettings, ClientSettings, Field, Gateway, HeaderLine, HopSettings, Identity,
-    Parts, Piece, Preset, Resilience, Resolver, SecretHeaderSettings, Settings, Timeouts, TransportSettings,
-    TunnelSettings, Watching,
+    Parts, Piece, Preset, Resilience, Resolver, SecretHeaderSettings, Settings, SlotSettings, Timeouts,
+    TransportSettings, TunnelSettings, Watching,
 };
 use locum::policy::{
     Accept, AppRoutes, HostName, OwnTimeouts, PathPrefix, PathReading, Pattern, Per, RateLimit, RouteSettings, Rule,
@@ -49,6 +49,7 @@ pub(crate) struct Plan {
     pub(crate) resolver: Resolver,
     pub(crate) throttle: u32,
     pub(crate) limits: Limits,
+    pub(crate) slots: SlotSettings,
     pub(crate) app_connections: AppConnections,
     pub(crate) hops: HopSettings,
     pub(crate) entrance: Entrance,
@@ -69,6 +70,8 @@ impl Plan {
             resolver: Resolver::system(),
             throttle: 1_000_000,
             limits: Limits::default(),
+            // So many that connections to apps run out first, where those are few.
+            slots: SlotSettings { requests: NonZeroUsize::new(10_000), ..SlotSettings::default() },
             app_connections: AppConnections::up_to(4096),
             hops: HopSettings::default(),
             entrance: Entrance::default(),
@@ -299,8 +302,8 @@ impl World {
             traces: runtime
                 .block_on(async { Exporting::start(plan.tracing.as_ref(), |bytes| rand::fill(bytes)).traces() }),
         };
-        let settings =
-            Settings { hops: plan.hops.clone(), clients: clients(&plan.limits), access_log: plan.access_log, apps };
+        let (hops, clients) = (plan.hops.clone(), clients(&plan.limits));
+        let settings = Settings { hops, clients, access_log: plan.access_log, slots: plan.slots, apps };
         let gateway = Gateway::new(settings, parts).unwrap();
         let watching = runtime.block_on(gateway.watch(&plan.resolver));
         let listeners = locum::server::listener::bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What bounds the connections of clients.
+/// What bounds the connections of clients, and their requests all together.
 ///
 /// A client that reaches a limit of time or rate loses its connection, or over HTTP/2 its stream.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -37,6 +37,15 @@ pub(crate) struct LimitsTable {
     /// How many requests may run at once on one connection of HTTP/2.
     #[schemars(range(min = 1, max = 1_000))]
     pub(crate) http2_streams: u16,
+    /// How many requests may run at once, over all connections together; more are turned away with 503. A request runs
+    /// until the last byte of its answer, a WebSocket until it ends. 0: as many as there may be connections to apps,
+    /// which is about half of the limit of open files, and not more than 16,384.
+    #[schemars(range(min = 0, max = 10_000_000))]
+    pub(crate) requests: u32,
+    /// How many of a hundred of `requests` are kept for callers whose credential this gateway has proven before.
+    /// Strangers are turned away when no more than these are left.
+    #[schemars(range(min = 0, max = 90))]
+    pub(crate) reserved_percent: u8,
 }
 
 impl Default for LimitsTable {
@@ -52,6 +61,8 @@ impl Default for LimitsTable {
             head_fields: 100,
             http2_head_bytes: "32KiB".to_owned(),
             http2_streams: 100,
+            requests: 0,
+            reserved_percent: 20,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What bounds clients: the table `[limits]`, and sizes and rates on apps and routes.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 
 use super::Findings;
 use super::urls::Reported;
@@ -8,6 +8,7 @@ use crate::config::file::{LimitsTable, Per, RateLimitTable};
 use crate::config::settings::Limits;
 use crate::config::size;
 use crate::config::tree::At;
+use crate::gateway::SlotSettings;
 use crate::policy::{self, RateLimit};
 
 const KIB: u64 = 1024;
@@ -32,6 +33,11 @@ pub(super) fn limits(table: &LimitsTable, at: &At<'_>, findings: &mut Findings) 
         http2_streams: table.http2_streams.into(),
         extended_connect: true,
     })
+}
+
+pub(super) fn slots(table: &LimitsTable) -> SlotSettings {
+    let LimitsTable { requests, reserved_percent, .. } = *table;
+    SlotSettings { requests: NonZeroUsize::new(requests as usize), reserved_percent }
 }
 
 /// Less would refuse what browsers send, and more is no head.

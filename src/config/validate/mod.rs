@@ -192,6 +192,7 @@ fn settings(file: &File, root: &At<'_>, around: &Surroundings<'_>, findings: &mu
         lockout,
         throttle: throttle?,
         limits: limits?,
+        slots: limits::slots(&file.limits),
         pats: pats?,
         secrets: secrets?,
         log: log?,

@@ -13,11 +13,13 @@ use futures_util::future::{BoxFuture, Either};
 use tower::{Layer, Service};
 
 use super::route::Destination;
-use super::throttle::{Admitted, Attempt};
+use super::shed::Seated;
+use super::throttle::Attempt;
 use super::{NowOr, Step};
 use crate::authn::{Authn, Proven, Source, Verdict};
 use crate::cluster::{Guard, InFlight, Ticket};
 use crate::gateway::refusal::Refusal;
+use crate::gateway::slots::Slot;
 use crate::gateway::visit::{Answered, Visit};
 
 /// How often a credential is judged when its account keeps changing meanwhile.
@@ -50,6 +52,7 @@ pub(in crate::gateway) struct Authenticating<S> {
 pub(in crate::gateway) struct Authenticated {
     visit: Visit,
     destination: Destination,
+    slot: Slot,
     who: Option<Identity>,
 }
 
@@ -61,12 +64,12 @@ pub(in crate::gateway) struct Identity {
 }
 
 impl Authenticated {
-    pub(super) fn into_parts(self) -> (Visit, Destination, Option<Identity>) {
-        (self.visit, self.destination, self.who)
+    pub(super) fn into_parts(self) -> (Visit, Destination, Slot, Option<Identity>) {
+        (self.visit, self.destination, self.slot, self.who)
     }
 }
 
-impl<S: Step<Authenticated>> Service<Admitted> for Authenticating<S> {
+impl<S: Step<Authenticated>> Service<Seated> for Authenticating<S> {
     type Response = Answered;
     type Error = Infallible;
     type Future = Either<NowOr<S::Future>, BoxFuture<'static, Result<Answered, Infallible>>>;
@@ -75,30 +78,31 @@ impl<S: Step<Authenticated>> Service<Admitted> for Authenticating<S> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, admitted: Admitted) -> Self::Future {
+    fn call(&mut self, seated: Seated) -> Self::Future {
+        let (admitted, slot) = seated.into_parts();
         let (visit, destination, attempt) = admitted.into_parts();
         let Some(attempt) = attempt else {
-            let authenticated = Authenticated { visit, destination, who: None };
+            let authenticated = Authenticated { visit, destination, slot, who: None };
             return Either::Left(Either::Right(self.inner.call(authenticated)));
         };
         if let Some(known) = &attempt.known
             && let Some(who) = self.layer.enter(known, Some(visit.client.address()))
         {
-            return Either::Left(Either::Right(self.inner.call(admit(visit, destination, who))));
+            return Either::Left(Either::Right(self.inner.call(admit(visit, destination, slot, who))));
         }
         let (layer, mut inner) = (self.layer.clone(), self.inner.clone());
         Either::Right(Box::pin(async move {
             match layer.judge(attempt, &visit, &destination).await {
-                Ok(who) => inner.call(admit(visit, destination, who)).await,
+                Ok(who) => inner.call(admit(visit, destination, slot, who)).await,
                 Err(refusal) => Ok(visit.refuse(&refusal)),
             }
         }))
     }
 }
 
-fn admit(mut visit: Visit, destination: Destination, who: Identity) -> Authenticated {
+fn admit(mut visit: Visit, destination: Destination, slot: Slot, who: Identity) -> Authenticated {
     visit.record.who = Some(Arc::clone(&who.proven));
-    Authenticated { visit, destination, who: Some(who) }
+    Authenticated { visit, destination, slot, who: Some(who) }
 }
 
 impl Authenticate {

@@ -12,6 +12,7 @@ use super::route::Destination;
 use super::{NowOr, Step, now};
 use crate::directory::AccountId;
 use crate::gateway::refusal::Refusal;
+use crate::gateway::slots::Slot;
 use crate::gateway::visit::{Answered, Visit};
 use crate::policy::{self, Denial, Permit};
 
@@ -38,13 +39,14 @@ pub(in crate::gateway) struct Authorizing<S> {
 pub(in crate::gateway) struct Permitted {
     visit: Visit,
     destination: Destination,
+    slot: Slot,
     who: Option<Principal>,
     permit: Permit,
 }
 
 impl Permitted {
-    pub(super) fn into_parts(self) -> (Visit, Destination, Option<Principal>, Permit) {
-        (self.visit, self.destination, self.who, self.permit)
+    pub(super) fn into_parts(self) -> (Visit, Destination, Slot, Option<Principal>, Permit) {
+        (self.visit, self.destination, self.slot, self.who, self.permit)
     }
 
     /// What it is counted by.
@@ -68,13 +70,13 @@ impl<S: Step<Permitted>> Service<Resolved> for Authorizing<S> {
     }
 
     fn call(&mut self, resolved: Resolved) -> Self::Future {
-        let (visit, destination, who) = resolved.into_parts();
+        let (visit, destination, slot, who) = resolved.into_parts();
         let route = &destination.route;
         let principal = who
             .as_ref()
             .map(|who| policy::Principal { roles: &who.in_force.roles, restrictions: &who.proven.restrictions });
         match policy::decide(&route.app, &route.rule, principal, visit.request.method()) {
-            Ok(permit) => Either::Right(self.inner.call(Permitted { visit, destination, who, permit })),
+            Ok(permit) => Either::Right(self.inner.call(Permitted { visit, destination, slot, who, permit })),
             Err(Denial::CredentialRequired) => {
                 let reason = Denial::CredentialRequired.slug();
                 now(visit.refuse(&Refusal::Unauthenticated { accept: route.rule.accept, reason }))

@@ -82,15 +82,22 @@ impl<F: Future<Output = Result<Answered, Infallible>>> Future for Containing<F> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::slots::{Caller, SlotSettings, Slots};
     use crate::gateway::visit::RequestIds;
 
-    /// FC-003
+    /// FC-003, G12: and what it held is free.
     #[tokio::test]
     async fn a_panic_becomes_an_answer() {
-        let panics = async { panic!("on purpose") };
+        let slots = std::sync::Arc::new(Slots::new(SlotSettings::default(), 1));
+        let slot = slots.take(Caller::Stranger).unwrap();
+        let panics = async move {
+            let _held = slot;
+            panic!("on purpose")
+        };
         let containing: Containing<Pin<Box<dyn Future<Output = _> + Send>>> =
             Containing { inner: Some(Box::pin(panics)), id: RequestIds::new(1, 1).next() };
         let Ok(answered) = containing.await;
         assert_eq!(answered.response.status(), 500);
+        assert_eq!(slots.running(), 0);
     }
 }

@@ -42,7 +42,7 @@ pub(in crate::gateway) fn forward(
 }
 
 async fn send(plan: &Plan, upstream: &impl Exchange, within: WithinLimits) -> Answered {
-    let (visit, destination, who, permit) = within.into_inner().into_parts();
+    let (visit, destination, slot, who, permit) = within.into_inner().into_parts();
     let Visit { mut request, peer, client, hangup, id, trailers, ask: wish, trace, mut record, .. } = visit;
     let format = Format::preferred(request.headers());
     let app = &plan.apps[destination.route.app_index];
@@ -116,7 +116,7 @@ async fn send(plan: &Plan, upstream: &impl Exchange, within: WithinLimits) -> An
             let mut response = match switch.zip(response.body_mut().take_app_side()) {
                 None => {
                     let limits = StreamLimits { idle: timeouts.idle, deadline };
-                    response.map(|body| Body::streaming(body, bounds.guard, limits, trailers, entered))
+                    response.map(|body| Body::streaming(body, bounds.guard, limits, trailers, (slot, entered)))
                 }
                 Some((switch, side)) => {
                     switch.announce(response.headers_mut());
@@ -126,7 +126,7 @@ async fn send(plan: &Plan, upstream: &impl Exchange, within: WithinLimits) -> An
                         who: record.who.clone(),
                         upstream: record.upstream.clone(),
                     };
-                    hangup.hand_over(Tunnel::new(switch, side, entered, bounds.guard, &app.tunnels, told));
+                    hangup.hand_over(Tunnel::new(switch, side, (slot, entered), bounds.guard, &app.tunnels, told));
                     response.map(|_| Body::empty())
                 }
             };

@@ -8,7 +8,8 @@
 //!   limit_sources  Routed           → FromWithinLimits  from a source that has not asked too often
 //!   identify       FromWithinLimits → PresentedRequest  what was presented, out of the head
 //!   throttle       PresentedRequest → Admitted          known, or from a source that may still try
-//!   authenticate   Admitted         → Authenticated     who it is, and a guard that can cut it
+//!   shed           Admitted         → Seated            a slot among what runs; strangers leave the last ones to who is known
+//!   authenticate   Seated           → Authenticated     who it is, and a guard that can cut it
 //!   resolve        Authenticated    → Resolved          what is in force for them
 //!   authorize      Resolved         → Permitted         a permit
 //!   limit_callers  Permitted        → WithinLimits      of a caller that has not asked too often
@@ -30,6 +31,7 @@ mod limit_sources;
 mod request_id;
 mod resolve;
 mod route;
+mod shed;
 mod throttle;
 
 use std::convert::Infallible;
@@ -46,6 +48,7 @@ pub(super) use limit_sources::LimitSources;
 pub(super) use request_id::RequestIdLayer;
 pub(super) use resolve::Resolve;
 pub(super) use route::Route;
+pub(super) use shed::Shed;
 pub(super) use throttle::Throttle;
 
 use futures_util::future::Either;

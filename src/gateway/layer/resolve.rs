@@ -14,6 +14,7 @@ use crate::authn::Proven;
 use crate::authz::{Authz, InForce, Resolution};
 use crate::cluster::Guard;
 use crate::gateway::refusal::Refusal;
+use crate::gateway::slots::Slot;
 use crate::gateway::visit::{Answered, Visit};
 
 /// Asks what they hold.
@@ -42,6 +43,7 @@ pub(in crate::gateway) struct Resolving<S> {
 pub(in crate::gateway) struct Resolved {
     visit: Visit,
     destination: Destination,
+    slot: Slot,
     who: Option<Principal>,
 }
 
@@ -54,8 +56,8 @@ pub(in crate::gateway) struct Principal {
 }
 
 impl Resolved {
-    pub(super) fn into_parts(self) -> (Visit, Destination, Option<Principal>) {
-        (self.visit, self.destination, self.who)
+    pub(super) fn into_parts(self) -> (Visit, Destination, Slot, Option<Principal>) {
+        (self.visit, self.destination, self.slot, self.who)
     }
 }
 
@@ -69,13 +71,13 @@ impl<S: Step<Resolved>> Service<Authenticated> for Resolving<S> {
     }
 
     fn call(&mut self, authenticated: Authenticated) -> Self::Future {
-        let (visit, destination, who) = authenticated.into_parts();
+        let (visit, destination, slot, who) = authenticated.into_parts();
         let Some(who) = who else {
-            return Either::Left(self.inner.call(Resolved { visit, destination, who: None }));
+            return Either::Left(self.inner.call(Resolved { visit, destination, slot, who: None }));
         };
         if let Some(in_force) = self.authz.recall(who.proven.account) {
             let who = Some(principal(who, in_force));
-            return Either::Left(self.inner.call(Resolved { visit, destination, who }));
+            return Either::Left(self.inner.call(Resolved { visit, destination, slot, who }));
         }
         let resolution = self.authz.resolve(who.proven.account);
         let mut inner = self.inner.clone();
@@ -84,7 +86,7 @@ impl<S: Step<Resolved>> Service<Authenticated> for Resolving<S> {
             match resolution.await {
                 Resolution::InForce(in_force) => {
                     let who = Some(principal(who, in_force));
-                    inner.call(Resolved { visit, destination, who }).await
+                    inner.call(Resolved { visit, destination, slot, who }).await
                 }
                 Resolution::Withdrawn(why) => {
                     Ok(visit.refuse(&Refusal::Unauthenticated { accept, reason: why.slug() }))

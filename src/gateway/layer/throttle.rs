@@ -14,6 +14,7 @@ use super::{NowOr, Step, now};
 use crate::authn::{Authn, Presented, Proven};
 use crate::gateway::refusal::Refusal;
 use crate::gateway::visit::{Answered, Visit};
+use crate::policy::Route;
 
 /// Admits what is known, and what comes from a source that may still try.
 #[derive(Debug, Clone)]
@@ -54,6 +55,26 @@ pub(in crate::gateway) struct Attempt {
 impl Admitted {
     pub(super) fn into_parts(self) -> (Visit, Destination, Option<Attempt>) {
         (self.visit, self.destination, self.attempt)
+    }
+
+    pub(super) const fn attempt(&self) -> Option<&Attempt> {
+        self.attempt.as_ref()
+    }
+
+    pub(super) fn route(&self) -> &Route {
+        &self.destination.route
+    }
+
+    /// Whether its credential was proven on this node, although it is to be judged again.
+    pub(super) fn was_proven_by(&self, authn: &Authn) -> bool {
+        let address = Some(self.visit.client.address());
+        self.attempt.as_ref().is_some_and(|attempt| authn.has_proven(&attempt.presented, address, self.visit.now))
+    }
+
+    /// Whose it is goes into the log all the same, where that is known.
+    pub(super) fn refuse(mut self, refusal: &Refusal) -> Answered {
+        self.visit.record.who = self.attempt.and_then(|attempt| attempt.known);
+        self.visit.refuse(refusal)
     }
 }
 

@@ -43,7 +43,8 @@ pub use origin::{Origin, OriginError};
 pub use settings::TunnelSettings;
 pub(super) use story::Told;
 
-use super::upstream::{AppSide, Entered};
+use super::slots::Held;
+use super::upstream::AppSide;
 use crate::cluster::Guard;
 use frames::Boundaries;
 use relay::{End, Relay};
@@ -56,8 +57,8 @@ const SWITCH: Duration = Duration::from_secs(10);
 pub struct Tunnel {
     client: OnUpgrade,
     app: AppSide,
-    /// Its place among what runs at the app.
-    _entered: Entered,
+    /// Its slot, and its place among what runs at the app.
+    _held: Held,
     guard: Option<Arc<Guard>>,
     /// How long both sides may be silent.
     idle: Duration,
@@ -69,19 +70,19 @@ impl Tunnel {
     pub(super) fn new(
         switch: Switch,
         app: AppSide,
-        entered: Entered,
+        held: Held,
         guard: Option<Arc<Guard>>,
         settings: &TunnelSettings,
         told: Told,
     ) -> Self {
         let (client, websocket) = (switch.client, switch.is_websocket);
-        Self { client, app, _entered: entered, guard, idle: settings.idle, websocket, told }
+        Self { client, app, _held: held, guard, idle: settings.idle, websocket, told }
     }
 
     /// Runs until a side ends or fails, both are silent for too long, the access is withdrawn, or
     /// `draining` says that the gateway ends. To be called once the answer that switches was sent.
     pub async fn run(self, draining: impl Future<Output = ()>) {
-        let Self { client, app, _entered, guard, idle, websocket, told } = self;
+        let Self { client, app, _held, guard, idle, websocket, told } = self;
         let story = Story::begin(told);
         let client = match timeout(SWITCH, client).await {
             Ok(Ok(client)) => TokioIo::new(client),
