@@ -196,6 +196,8 @@ async fn add_pat(store: &Store, peppers: &Peppers, account: AccountId) -> Public
         expires_at: now.plus(LONGEST_LIFE),
         restrictions: Restrictions::default(),
         last_used_at: None,
+        succession: None,
+        retires_at: None,
     };
     keep(store, ActionType::PatCreated, account, move |writer| {
         Box::pin(async move { writer.insert_pat(&pat, &hash, version).await })

@@ -128,6 +128,7 @@ fn table() -> OpenApiRouter<AdminState> {
         .routes(routes!(route::pats::show))
         .routes(routes!(route::pats::confirm))
         .routes(routes!(route::pats::revoke))
+        .routes(routes!(route::pats::rotate))
         .routes(routes!(route::holdings::grant_role, route::holdings::remove_role))
         .routes(routes!(route::holdings::grant_app, route::holdings::remove_app))
         .routes(routes!(route::holdings::copy_roles))

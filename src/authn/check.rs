@@ -70,7 +70,7 @@ pub async fn check(
         None => RoleSet::default(),
         Some(found) => RoleSet::resolve(&found.own, found.owners.as_ref(), &found.definitions),
     };
-    let standing = kept.pat.standing(now);
+    let (standing, expires_at) = (kept.pat.standing(now), kept.pat.ends_at());
     let owner_active = kept.owner.as_ref().is_some_and(|owner| owner.state.is_active());
     let account_active = kept.account.state.is_active();
     let source_allowed = kept.account.networks.allow(from) && kept.pat.restrictions.networks.allow(from);
@@ -80,8 +80,8 @@ pub async fn check(
         public_id: kept.pat.public_id,
         service: kept.pat.service,
         standing,
-        expires_at: kept.pat.expires_at,
-        days_left: kept.pat.expires_at.since(now).as_secs() / (24 * 60 * 60),
+        expires_at,
+        days_left: expires_at.since(now).as_secs() / (24 * 60 * 60),
         account: kept.account.username,
         account_active,
         owner: kept.owner.map(|owner| owner.username),

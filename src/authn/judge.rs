@@ -287,7 +287,7 @@ fn proven(kept: &KeptPat, stamp: Stamp, now: Timestamp) -> Proven {
         networks: kept.account.networks.clone(),
         pat: kept.pat.public_id,
         service: kept.pat.service.clone(),
-        expires_at: kept.pat.expires_at,
+        expires_at: kept.pat.ends_at(),
         restrictions: kept.pat.restrictions.clone(),
         stamp,
         last_used: LastUsed::at(now),

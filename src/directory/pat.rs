@@ -1,4 +1,5 @@
-//! Personal access tokens: their life, and what they are restricted to (T1–T3, T6, T10).
+//! Personal access tokens: their life, what they are restricted to, and how one takes the place of another
+//! (T1–T3, T6, T7, T10).
 
 use std::time::Duration;
 
@@ -7,6 +8,9 @@ use crate::clock::Timestamp;
 
 /// The longest life of a token, whatever is asked for: 365 × 24 hours (T2).
 pub const LONGEST_LIFE: Duration = Duration::from_hours(365 * 24);
+/// The shortest silence by which a token may end before its overlap does (T7): when a token was last used is written
+/// down every half minute, and by each node for itself.
+pub const SHORTEST_SILENCE: Duration = Duration::from_mins(5);
 
 /// One token as it is kept: everything but the secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +26,27 @@ pub struct Pat {
     pub expires_at: Timestamp,
     pub restrictions: Restrictions,
     pub last_used_at: Option<Timestamp>,
+    /// Which token it takes the place of, and how (T7).
+    pub succession: Option<Succession>,
+    /// Invalid *at* this instant too: its successor was confirmed (T7).
+    pub retires_at: Option<Timestamp>,
+}
+
+/// How a token takes the place of another (T7).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Succession {
+    /// The token before.
+    pub of: PublicId,
+    pub terms: Terms,
+}
+
+/// For how long both tokens of a rotation are valid (T7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// For at most so long after the new one was confirmed.
+    pub overlap: Duration,
+    /// Or until the new one is in use and the old one was not for so long.
+    pub silence: Option<Duration>,
 }
 
 /// Where a token stands in its life.
@@ -81,6 +106,14 @@ pub enum PatRefusal {
     TooLong { asked: Duration, longest: Duration },
     #[error("a token has to live for at least a minute")]
     TooShort,
+    #[error("only a token that can be used is rotated, this one is {}: make a new one", .0.slug())]
+    NotUsable(Standing),
+    #[error("another token takes its place already")]
+    AlreadyRotated,
+    #[error("the overlap cannot be {asked}: the longest life of a token here is {longest}", asked = days(*.asked), longest = days(*.longest))]
+    OverlapTooLong { asked: Duration, longest: Duration },
+    #[error("the silence after which the old token ends has to be {} minutes at least, and shorter than the overlap", SHORTEST_SILENCE.as_secs() / 60)]
+    Silence,
 }
 
 fn days(life: Duration) -> String {
@@ -90,15 +123,44 @@ fn days(life: Duration) -> String {
 
 impl Pat {
     /// What the token is at `now`, on its own (its account is judged apart). Expiry is *at* the
-    /// instant (T2, T10); a revoked token stays revoked for ever.
+    /// instant (T2, T10), and so is the end of an overlap (T7); a revoked token stays revoked for ever.
     pub fn standing(&self, now: Timestamp) -> Standing {
         match &self.state {
             PatState::Revoked { .. } => Standing::Revoked,
             _ if now >= self.expires_at => Standing::Expired,
+            _ if self.retires_at.is_some_and(|retires_at| now >= retires_at) => Standing::Revoked,
             PatState::Pending { until } if now >= *until => Standing::Lapsed,
             PatState::Pending { .. } => Standing::Pending,
             PatState::Confirmed { .. } => Standing::Usable,
         }
+    }
+
+    /// The instant *at* which it is invalid, whether or not anybody does anything about it (T7, T10).
+    pub fn ends_at(&self) -> Timestamp {
+        self.retires_at.map_or(self.expires_at, |retires_at| retires_at.min(self.expires_at))
+    }
+
+    /// Whether another token can take its place (T7).
+    ///
+    /// # Errors
+    /// When it cannot be used at `now`, or another takes its place already.
+    pub fn may_be_rotated(&self, now: Timestamp) -> Result<(), PatRefusal> {
+        match self.standing(now) {
+            Standing::Usable if self.retires_at.is_some() => Err(PatRefusal::AlreadyRotated),
+            Standing::Usable => Ok(()),
+            standing => Err(PatRefusal::NotUsable(standing)),
+        }
+    }
+
+    /// Sets its end, now that its successor was confirmed at `now` (T7). Answers whether anything changed: what has
+    /// ended, or ends no later by an earlier rotation, stays as it is.
+    pub fn retire(&mut self, now: Timestamp, terms: &Terms) -> bool {
+        let retires_at = now.plus(terms.overlap);
+        let sooner = self.standing(now) == Standing::Usable && retires_at < self.ends_at();
+        if sooner {
+            self.retires_at = Some(retires_at);
+        }
+        sooner
     }
 
     /// Confirms that the secret was copied (T3).
@@ -142,6 +204,24 @@ pub fn life(asked: Option<Duration>, operators_ceiling: Duration) -> Result<Dura
         Some(asked) if asked > longest => Err(PatRefusal::TooLong { asked, longest }),
         Some(asked) if asked < Duration::from_mins(1) => Err(PatRefusal::TooShort),
         Some(asked) => Ok(asked),
+    }
+}
+
+impl Terms {
+    /// The terms of a rotation, if they can be kept (T7).
+    ///
+    /// # Errors
+    /// When the overlap is longer than a token lives, or the silence shorter than it can be seen or not shorter than the
+    /// overlap.
+    pub fn new(overlap: Duration, silence: Option<Duration>, operators_ceiling: Duration) -> Result<Self, PatRefusal> {
+        let longest = operators_ceiling.min(LONGEST_LIFE);
+        if overlap > longest {
+            return Err(PatRefusal::OverlapTooLong { asked: overlap, longest });
+        }
+        if silence.is_some_and(|silence| silence < SHORTEST_SILENCE || silence >= overlap) {
+            return Err(PatRefusal::Silence);
+        }
+        Ok(Self { overlap, silence })
     }
 }
 

@@ -45,6 +45,11 @@ impl ReasonCode {
         Self("owner_inactivated".into())
     }
 
+    /// The code of a token whose place another took (T7).
+    pub fn rotated() -> Self {
+        Self("rotated".into())
+    }
+
     /// The code of an account that an operator made inactive.
     pub fn marked_inactive() -> Self {
         Self("marked_inactive".into())

@@ -54,7 +54,8 @@ action_types! {
     ProxyUserDeleted = "proxy_user_deleted", Locum, "A proxy user was deleted; done by Locum, the cause names who asked.";
     PatCreated = "pat_created", Operator, "A token was made; pending until it is confirmed.";
     PatConfirmed = "pat_confirmed", Operator, "A token was confirmed as copied.";
-    PatRevoked = "pat_revoked", Either, "A token was revoked: by an operator, or with its account.";
+    PatRotated = "pat_rotated", Operator, "Another token was confirmed in the place of this one, which ends after the overlap that was chosen.";
+    PatRevoked = "pat_revoked", Either, "A token was revoked: by an operator, with its account, or once another took its place.";
     RolesChanged = "roles_changed", Either, "The roles or apps that an account holds changed: by an operator, or by the owner's change.";
     RoleAdded = "role_added", Operator, "A role was defined.";
     RoleAccessUpdated = "role_access_updated", Operator, "What a role contains changed, for everyone who holds it.";

@@ -1,14 +1,19 @@
-//! Personal access tokens: made in two steps, confirmed, revoked (T1–T3, T6).
+//! Personal access tokens: made in two steps, confirmed, rotated, revoked (T1–T3, T6, T7).
 
 use std::time::Duration;
 
 use super::demands::NOBODY;
 use super::operation::{Attempt, Decided, Effects, Hand};
 use super::{Error, Provision, Refusal, Request, Wanted};
-use crate::directory::pat::{self, PatState};
+use crate::directory::pat::{self, PatState, Succession, Terms};
 use crate::directory::rights::Operation;
-use crate::directory::{Account, AccountId, Pat, PublicId, ReasonCode, Restrictions, Token, TokenKind, Username};
-use crate::history::{Action, ActionType};
+use crate::directory::{
+    Account, AccountId, Actor, Pat, PublicId, ReasonCode, Restrictions, Token, TokenKind, Username,
+};
+use crate::history::{Action, ActionType, Actions};
+
+/// How many tokens one round of the clock ends at most (T7).
+const AT_ONCE: u32 = 100;
 
 /// A token that somebody asks for.
 #[derive(Debug, Clone)]
@@ -21,6 +26,21 @@ pub struct Wish {
     pub life: Option<Duration>,
     pub restrictions: Restrictions,
     /// The same wish under the same key makes one token, whose secret is shown once (T3).
+    pub idempotency_key: Option<String>,
+}
+
+/// A token that is to take the place of another (T7): for the same service, with the same restrictions.
+#[derive(Debug, Clone)]
+pub struct Rotation {
+    /// The token before.
+    pub of: PublicId,
+    /// For at most how long after the confirmation both are valid.
+    pub overlap: Duration,
+    /// The old one ends sooner once the new one is in use and the old one was not for so long.
+    pub silence: Option<Duration>,
+    /// How long the new one is to live; the longest life that is allowed when not said.
+    pub life: Option<Duration>,
+    /// As in a [`Wish`].
     pub idempotency_key: Option<String>,
 }
 
@@ -50,15 +70,10 @@ pub async fn add(provision: &Provision, request: &Request, wish: Wish) -> Result
                 for app in &wish.restrictions.apps {
                     hand.demand_app(app).await?;
                 }
-                let public_id = match &wish.idempotency_key {
-                    Some(key) => PublicId::derived(&hand.key_parts(account.id, key)),
-                    None => hand.draw_public_id(),
-                };
-                let pat = hand.pending(public_id, &account, service, life, wish.restrictions);
-                if wish.idempotency_key.is_some()
-                    && let Some(before) = hand.writer.pat(public_id).await?
-                {
-                    return repeated(before, &pat, account.username);
+                let public_id = hand.public_id_for(account.id, wish.idempotency_key.as_deref());
+                let pat = hand.pending(public_id, account.id, service, life, wish.restrictions);
+                if let Some(before) = hand.made_before(&pat, wish.idempotency_key.as_deref()).await? {
+                    return Ok(Decided::AsItWas(Made { pat: before, account: account.username, token: None }));
                 }
                 if !account.state.is_active() {
                     return Err(Refusal::AccountInactive(account.username).into());
@@ -69,7 +84,42 @@ pub async fn add(provision: &Provision, request: &Request, wish: Wish) -> Result
         .await
 }
 
-/// Confirms that a token's secret was copied: from now on it is usable (T3).
+/// Makes a pending token that takes the place of another once it is confirmed (T7).
+///
+/// # Errors
+/// When the caller may not, the token before is unknown, cannot be used or is being replaced already, or the life, the
+/// overlap or the silence is not allowed.
+pub async fn rotate(provision: &Provision, request: &Request, rotation: Rotation) -> Result<Made, Error> {
+    let attempt = Attempt::to("pat_rotate").with_object(&rotation.of);
+    provision
+        .change(request, attempt, move |mut hand| {
+            Box::pin(async move {
+                let (before, account) = hand.token(rotation.of, |owner| Operation::MakeToken { owner }).await?;
+                let ceiling = hand.provision.settings().longest_life;
+                let life = pat::life(rotation.life, ceiling)?;
+                let terms = Terms::new(rotation.overlap, rotation.silence, ceiling)?;
+                let key = rotation.idempotency_key.as_deref();
+                let public_id = hand.public_id_for(account.id, key);
+                let (service, restrictions) = (before.service.clone(), before.restrictions.clone());
+                let mut pat = hand.pending(public_id, account.id, service, life, restrictions);
+                pat.succession = Some(Succession { of: before.public_id, terms });
+                if let Some(before) = hand.made_before(&pat, key).await? {
+                    return Ok(Decided::AsItWas(Made { pat: before, account: account.username, token: None }));
+                }
+                if !account.state.is_active() {
+                    return Err(Refusal::AccountInactive(account.username).into());
+                }
+                before
+                    .may_be_rotated(hand.now)
+                    .map_err(|refusal| Refusal::PatState { public_id: before.public_id, refusal })?;
+                hand.make(pat, account.username).await
+            })
+        })
+        .await
+}
+
+/// Confirms that a token's secret was copied: from now on it is usable (T3), and the token whose place it takes has its
+/// end set (T7).
 ///
 /// # Errors
 /// When the caller may not, there is no such token, or it is not pending any more.
@@ -78,13 +128,22 @@ pub async fn confirm(provision: &Provision, request: &Request, public_id: Public
     provision
         .change(request, attempt, move |mut hand| {
             Box::pin(async move {
-                let mut pat = hand.token(public_id, |owner| Operation::MakeToken { owner }).await?;
+                let (mut pat, _) = hand.token(public_id, |owner| Operation::MakeToken { owner }).await?;
                 pat.confirm(hand.now).map_err(|refusal| Refusal::PatState { public_id, refusal })?;
                 hand.writer.save_pat_state(&pat).await?;
-                let confirmed = hand.action(ActionType::PatConfirmed).to(pat.account).object(public_id.as_str());
+                let confirmed = hand
+                    .action(ActionType::PatConfirmed)
+                    .to(pat.account)
+                    .object(public_id.as_str())
+                    .detail("state", Some("pending"), Some("usable"));
+                let mut actions = Actions::one(confirmed);
+                if let Some(rotated) = hand.retire_before(&pat).await? {
+                    actions = actions.and(rotated);
+                }
+                // Whoever is known by the token before is asked again, and learns when that ends.
                 let mut effects = Effects::default();
                 effects.widened.insert(pat.account);
-                Hand::done((), confirmed.detail("state", Some("pending"), Some("usable")), effects)
+                Ok(Decided::Changed((), actions, effects))
             })
         })
         .await
@@ -104,7 +163,7 @@ pub async fn revoke(
     provision
         .change(request, attempt, move |mut hand| {
             Box::pin(async move {
-                let mut pat = hand.token(public_id, |owner| Operation::RevokeToken { owner }).await?;
+                let (mut pat, _) = hand.token(public_id, |owner| Operation::RevokeToken { owner }).await?;
                 hand.demand_reason(&reason).await?;
                 let before = pat.standing(hand.now);
                 let by = hand.request.actor();
@@ -123,17 +182,55 @@ pub async fn revoke(
         .await
 }
 
-/// The answer to a wish that was granted before under its key; the secret is not shown again.
-fn repeated(before: Pat, wanted: &Pat, account: Username) -> Result<Decided<Made>, Error> {
+/// Revokes the tokens whose successors have taken their place (T7): a clock calls it. Answers how many.
+///
+/// # Errors
+/// When the store cannot be read or written; it is safe to try again, on every node at once.
+pub async fn end_retired(provision: &Provision) -> Result<usize, Error> {
+    let now = provision.clock().now();
+    let due = provision.0.store.read().await?.retired_pats(now, AT_ONCE).await?;
+    let mut ended = 0;
+    for public_id in due {
+        ended += usize::from(end_one_retired(provision, public_id).await?);
+    }
+    Ok(ended)
+}
+
+async fn end_one_retired(provision: &Provision, public_id: PublicId) -> Result<bool, Error> {
+    // No right is asked for: this is Locum's own work, and nobody can call it from outside.
+    let request = Request::from_host("locum");
+    provision
+        .change(&request, Attempt::to("pat_retire"), move |hand| {
+            Box::pin(async move {
+                // Another node may have done it meanwhile.
+                let Some(mut pat) = hand.writer.pat(public_id).await? else { return Ok(Decided::AsItWas(false)) };
+                let (reason, before) = (ReasonCode::rotated(), pat.standing(hand.now));
+                if pat.revoke(hand.now, Actor::Locum, reason.clone()).is_err() {
+                    return Ok(Decided::AsItWas(false));
+                }
+                hand.writer.save_pat_state(&pat).await?;
+                let revoked = hand
+                    .request
+                    .consequence(ActionType::PatRevoked, "T7")
+                    .to(pat.account)
+                    .object(public_id.as_str())
+                    .detail("state", Some(before.slug()), Some("revoked"))
+                    .detail("reason", None, Some(reason.as_str()));
+                let ended_pats = vec![(pat.account, public_id)];
+                Hand::done(true, revoked, Effects { ended_pats, ..Effects::default() })
+            })
+        })
+        .await
+}
+
+/// Whether the same was wished for.
+fn is_same_wish(before: &Pat, wanted: &Pat) -> bool {
     let life = |pat: &Pat| pat.expires_at.since(pat.created_at);
-    let same = before.account == wanted.account
+    before.account == wanted.account
         && before.service == wanted.service
         && before.restrictions == wanted.restrictions
-        && life(&before) == life(wanted);
-    if !same {
-        return Err(Refusal::KeyReused(before.public_id).into());
-    }
-    Ok(Decided::AsItWas(Made { pat: before, account, token: None }))
+        && before.succession == wanted.succession
+        && life(before) == life(wanted)
 }
 
 impl Hand<'_> {
@@ -142,21 +239,53 @@ impl Hand<'_> {
         [self.request.actor().to_stored().into_bytes(), account.as_bytes().to_vec(), key.as_bytes().to_vec()]
     }
 
-    fn draw_public_id(&self) -> PublicId {
-        PublicId::draw(|pool| (self.provision.0.random)(pool))
+    fn public_id_for(&self, account: AccountId, idempotency_key: Option<&str>) -> PublicId {
+        match idempotency_key {
+            Some(key) => PublicId::derived(&self.key_parts(account, key)),
+            None => PublicId::draw(|pool| (self.provision.0.random)(pool)),
+        }
+    }
+
+    /// The token that the same request made before under its key, whose secret is not shown again.
+    async fn made_before(&mut self, wanted: &Pat, idempotency_key: Option<&str>) -> Result<Option<Pat>, Error> {
+        if idempotency_key.is_none() {
+            return Ok(None);
+        }
+        match self.writer.pat(wanted.public_id).await? {
+            Some(before) if !is_same_wish(&before, wanted) => Err(Refusal::KeyReused(before.public_id).into()),
+            before => Ok(before),
+        }
+    }
+
+    /// Sets the end of the token whose place `pat` takes from now on, and tells of it.
+    async fn retire_before(&mut self, pat: &Pat) -> Result<Option<Action>, Error> {
+        let Some(Succession { of, terms }) = &pat.succession else { return Ok(None) };
+        let Some(mut before) = self.writer.pat(*of).await? else { return Ok(None) };
+        let ends_at = before.ends_at();
+        if !before.retire(self.now, terms) {
+            return Ok(None);
+        }
+        self.writer.save_pat_state(&before).await?;
+        let rotated = self
+            .action(ActionType::PatRotated)
+            .to(before.account)
+            .object(before.public_id.as_str())
+            .detail("replaced_by", None, Some(pat.public_id.as_str()))
+            .detail("ends_at", Some(&ends_at.to_string()), Some(&before.ends_at().to_string()));
+        Ok(Some(rotated))
     }
 
     fn pending(
         &self,
         public_id: PublicId,
-        account: &Account,
+        account: AccountId,
         service: String,
         life: Duration,
         restrictions: Restrictions,
     ) -> Pat {
         Pat {
             public_id,
-            account: account.id,
+            account,
             service,
             state: PatState::Pending { until: self.now.plus(self.provision.settings().confirm_within) },
             created_at: self.now,
@@ -164,6 +293,8 @@ impl Hand<'_> {
             expires_at: self.now.plus(life),
             restrictions,
             last_used_at: None,
+            succession: None,
+            retires_at: None,
         }
     }
 
@@ -181,16 +312,20 @@ impl Hand<'_> {
         Hand::done(Made { pat, account, token: Some(token) }, created, Effects::default())
     }
 
-    /// The token with this public id, once the caller has the right to what `operation` says of the
+    /// The token with this public id and its account, once the caller has the right to what `operation` says of the
     /// owner of its account.
-    async fn token(&mut self, public_id: PublicId, operation: impl Fn(AccountId) -> Operation) -> Result<Pat, Error> {
+    async fn token(
+        &mut self,
+        public_id: PublicId,
+        operation: impl Fn(AccountId) -> Operation,
+    ) -> Result<(Pat, Account), Error> {
         let Some(pat) = self.writer.pat(public_id).await? else {
             self.request.demand(&operation(NOBODY))?;
             return Err(Refusal::UnknownPat(public_id).into());
         };
         let account = self.writer.account(pat.account).await?.ok_or(Refusal::UnknownPat(public_id))?;
         self.request.demand(&operation(account.kind.owner().unwrap_or(account.id)))?;
-        Ok(pat)
+        Ok((pat, account))
     }
 
     async fn demand_reason(&mut self, code: &ReasonCode) -> Result<(), Error> {
@@ -217,6 +352,9 @@ fn with_restrictions(action: Action, pat: &Pat) -> Action {
     }
     if pat.restrictions.read_only {
         action = action.detail("read_only", None, Some("true"));
+    }
+    if let Some(succession) = &pat.succession {
+        action = action.detail("replaces", None, Some(succession.of.as_str()));
     }
     action
 }

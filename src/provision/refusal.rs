@@ -119,6 +119,10 @@ impl Refusal {
                 PatRefusal::Service(_) => "service_name",
                 PatRefusal::TooLong { .. } => "life_too_long",
                 PatRefusal::TooShort => "life_too_short",
+                PatRefusal::NotUsable(_) => "pat_not_usable",
+                PatRefusal::AlreadyRotated => "pat_already_rotated",
+                PatRefusal::OverlapTooLong { .. } => "overlap_too_long",
+                PatRefusal::Silence => "silence",
             },
             Self::KeyReused(_) => "idempotency_key_reused",
             Self::RoleExists(_) => "role_exists",
@@ -143,6 +147,10 @@ impl Refusal {
                 PatRefusal::Revoked => Some("T6"),
                 PatRefusal::Expired | PatRefusal::TooLong { .. } | PatRefusal::TooShort => Some("T2"),
                 PatRefusal::Service(_) => Some("T1"),
+                PatRefusal::NotUsable(_)
+                | PatRefusal::AlreadyRotated
+                | PatRefusal::OverlapTooLong { .. }
+                | PatRefusal::Silence => Some("T7"),
             },
             Self::KeyReused(_) => Some("T3"),
             Self::UnknownReason { .. } | Self::ReasonExists(_) | Self::ReasonText(_) => Some("T6"),

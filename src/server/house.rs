@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 use super::secrets::{self, SecretsError};
 use crate::authn::lockout::{CarryOut, CarryOutError, Health, Lockout, RedisHealth, StoreCounts, Trip};
@@ -22,6 +22,10 @@ use crate::store::{LockError, NodeLock, OpenError, Store};
 
 /// How often what has expired while it runs is cut (R3).
 const SWEEP: Duration = Duration::from_millis(250);
+/// How often it is looked for tokens whose successors have taken their place (T7).
+const RETIRE: Duration = Duration::from_secs(1);
+/// How long that rests after the store could not be asked.
+const RETIRE_AGAIN: Duration = Duration::from_secs(10);
 
 /// Why the house cannot be put together.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +54,10 @@ pub struct House {
     pub authz: Authz,
     pub in_flight: InFlight,
     pub lockout: Lockout,
-    work: Vec<JoinHandle<()>>,
+    /// What answers the data plane, and writes what is left before it ends.
+    answering: Vec<JoinHandle<()>>,
+    /// What works by the clock, and can be stopped at any time.
+    by_the_clock: Vec<AbortHandle>,
 }
 
 impl House {
@@ -101,21 +108,22 @@ impl House {
         };
         let (authn, authenticator) = authn::build(settings.authn(), parts, &mut random);
         let (authz, role_sets) = authz::build(authz::Settings::default(), store.clone(), subjects);
-        let work = vec![
-            tokio::spawn(authenticator.run()),
-            tokio::spawn(role_sets.run()),
-            tokio::spawn(sweep(in_flight.clone(), clock)),
+        let answering = vec![tokio::spawn(authenticator.run()), tokio::spawn(role_sets.run())];
+        let by_the_clock = vec![
+            tokio::spawn(sweep(in_flight.clone(), clock)).abort_handle(),
+            tokio::spawn(end_retired(provision.clone())).abort_handle(),
         ];
-        Ok(Self { store, lock, provision, authn, authz, in_flight, lockout, work })
+        Ok(Self { store, lock, provision, authn, authz, in_flight, lockout, answering, by_the_clock })
     }
 
     /// Writes what waits, closes the store, and only then gives its lock back: whoever takes it next is
     /// the only one who writes.
     pub async fn close(self) {
-        let Self { store, lock, provision, authn, authz, lockout, work, .. } = self;
+        let Self { store, lock, provision, authn, authz, lockout, answering, by_the_clock, .. } = self;
+        by_the_clock.iter().for_each(AbortHandle::abort);
         // The questions end with the last handle; then the answering tasks write what is left.
         drop((authn, authz));
-        for task in work.into_iter().take(2) {
+        for task in answering {
             if tokio::time::timeout(Duration::from_secs(5), task).await.is_err() {
                 tracing::warn!("a task of the control runtime did not end in time");
             }
@@ -169,6 +177,23 @@ fn carry_out(provision: Provision) -> CarryOut {
             Ok(())
         })
     })
+}
+
+/// What a change does runs in a task of its own, so that stopping this one never breaks one off.
+async fn end_retired(provision: Provision) {
+    let mut tick = tokio::time::interval(RETIRE);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        match provision::pat::end_retired(&provision).await {
+            Ok(0) => {}
+            Ok(ended) => tracing::info!(ended, "tokens ended, for others have taken their place"),
+            Err(error) => {
+                tracing::warn!(%error, "tokens whose place others have taken could not be ended; they are refused all the same");
+                tokio::time::sleep(RETIRE_AGAIN).await;
+            }
+        }
+    }
 }
 
 async fn sweep(in_flight: InFlight, clock: Arc<dyn Clock>) {

@@ -27,7 +27,7 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     Migration {
         version: 1,
         sqlite: include_str!("migrations/sqlite/0001_first.sql"),
@@ -42,6 +42,11 @@ const MIGRATIONS: [Migration; 3] = [
         version: 3,
         sqlite: include_str!("migrations/sqlite/0003_marks.sql"),
         postgres: include_str!("migrations/postgres/0003_marks.sql"),
+    },
+    Migration {
+        version: 4,
+        sqlite: include_str!("migrations/sqlite/0004_rotation.sql"),
+        postgres: include_str!("migrations/postgres/0004_rotation.sql"),
     },
 ];
 

@@ -61,6 +61,7 @@ fn every_operation_has_its_line_of_the_command_line() {
         ("post /v1/pats/check", "pat check"),
         ("get /v1/pats/{public_id}", "pat show 0123456789ab"),
         ("post /v1/pats/{public_id}/confirm", "pat confirm 0123456789ab"),
+        ("post /v1/pats/{public_id}/rotate", "pat rotate 0123456789ab --overlap 2d --silence 1h"),
         ("post /v1/pats/{public_id}/revoke", "pat revoke 0123456789ab --reason other"),
         ("get /v1/people", "person list"),
         ("post /v1/people", "person add ann"),

@@ -249,6 +249,8 @@ impl House {
             expires_at: self.now().plus(365 * DAY),
             restrictions: Restrictions::default(),
             last_used_at: None,
+            succession: None,
+            retires_at: None,
         };
         change(&mut pat);
         let hash = self.peppers.hash(version, hashed).unwrap();

@@ -41,6 +41,28 @@ fn a_token_is_made_confirmed_listed_and_revoked() {
     assert_eq!(at.refused(&["pat", "revoke", id, "--reason", "other"])["code"], "pat_revoked");
 }
 
+/// T7: a token is made for the same service in the place of another, which says when it ends.
+#[test]
+fn a_token_is_rotated() {
+    let at = Installation::with_household();
+    let made = at.json(&["pat", "add", "ann-ci", "--service", "ci", "--network", "10.0.0.0/8", "--confirm"]);
+    let id = made["public_id"].as_str().unwrap();
+    let next = at.json(&["pat", "rotate", id, "--overlap", "2d", "--silence", "1h", "--expires", "90d", "--confirm"]);
+    assert_eq!((&next["state"], &next["replaces"], &next["service"]), (&json!("usable"), &json!(id), &json!("ci")));
+    assert_eq!(next["restrictions"], made["restrictions"]);
+    assert_eq!(next["token"].as_str().unwrap().len(), 68);
+    assert_ne!(next["token"], made["token"]);
+    let old = at.json(&["pat", "show", id]);
+    assert_eq!(old["state"], "usable");
+    assert!(at.say(&["pat", "show", id]).contains("usable, another took its place: ends "), "{old}");
+    assert_eq!(at.refused(&["pat", "rotate", id, "--confirm"])["code"], "pat_already_rotated");
+    assert_eq!(at.json(&["history", "--limit", "1"])[0]["type"], "operation_refused");
+    assert_eq!(at.json(&["history", "--type", "pat_rotated"])[0]["object"], id);
+    // both are valid for a week when nothing else is said
+    let third = at.json(&["pat", "rotate", next["public_id"].as_str().unwrap(), "--confirm"]);
+    assert_eq!(third["replaces"], next["public_id"]);
+}
+
 /// T3: without a terminal the token stays pending, and the next step is said.
 #[test]
 fn without_a_terminal_a_token_stays_pending() {

@@ -17,6 +17,7 @@ mod overload;
 mod reload;
 mod restart;
 mod rows;
+mod running;
 mod stories;
 mod tls;
 #[cfg(feature = "otel")]

@@ -3,13 +3,32 @@
 use std::time::Duration;
 
 use locum::directory::pat::PatRefusal;
-use locum::directory::{AppName, Networks, ReasonCode, Restrictions, Token};
-use locum::provision::pat::{self, Wish};
+use locum::directory::{AppName, Networks, PublicId, ReasonCode, Restrictions, Token};
+use locum::provision::pat::{self, Rotation, Wish};
 use locum::provision::{Refusal, reason};
 
 use crate::world::{NOON, World, claims, refused};
 
 const DAY: Duration = Duration::from_hours(24);
+
+fn rotation(of: PublicId) -> Rotation {
+    Rotation { of, overlap: 7 * DAY, silence: None, life: None, idempotency_key: None }
+}
+
+/// A usable token of `ann-ci`.
+async fn usable(world: &World) -> PublicId {
+    world.person("ann").await;
+    world.proxy("ann-ci", "ann").await;
+    world.pat("ann-ci").await
+}
+
+/// A token of `ann-ci` and its confirmed successor.
+async fn rotated(world: &World, wanted: impl FnOnce(PublicId) -> Rotation) -> (PublicId, PublicId) {
+    let old = usable(world).await;
+    let new = pat::rotate(&world.provision, &world.host, wanted(old)).await.unwrap().pat.public_id;
+    pat::confirm(&world.provision, &world.host, new).await.unwrap();
+    (old, new)
+}
 
 claims! {
     /// T3: pending until confirmed, and only once.
@@ -84,6 +103,160 @@ claims! {
         let kept = world.store().read().await.unwrap().pat(made.pat.public_id).await.unwrap().unwrap();
         assert_eq!(kept.restrictions, restrictions("blog"));
         assert_eq!(refused(pat::add(&world.provision, &world.host, World::wish("ann")).await).unwrap_err().code(), "not_a_proxy_user");
+    }
+
+    /// T7: from its confirmation on the successor ends the token before, after the overlap, at that instant and in the
+    /// history; until then both are valid.
+    async fn a_rotated_token_ends_after_its_overlap(world: World) {
+        let (old, new) = rotated(&world, |of| Rotation { overlap: 2 * DAY, ..rotation(of) }).await;
+        let told = world.told_since(world.count().await - 2).await;
+        let ends = |days| NOON.plus(days * DAY);
+        assert_eq!(told, [
+            format!("pat_confirmed by host:root to ann-ci of {new}, state pending > usable"),
+            format!("pat_rotated by host:root to ann-ci of {old}, replaced_by - > {new}, ends_at {} > {}", ends(365), ends(2)),
+        ]);
+        world.clock.set(NOON.plus(DAY + Duration::from_millis(24 * 60 * 60 * 1_000 - 1)));
+        assert_eq!(pat::end_retired(&world.provision).await.unwrap(), 0);
+        assert_eq!((world.standing(old).await, world.standing(new).await), ("usable", "usable"));
+
+        world.clock.set(NOON.plus(2 * DAY));
+        assert_eq!(world.standing(old).await, "revoked", "whether or not anybody has looked");
+        assert_eq!(pat::end_retired(&world.provision).await.unwrap(), 1);
+        assert_eq!(pat::end_retired(&world.provision).await.unwrap(), 0);
+        let told = world.told_since(world.count().await - 1).await;
+        assert_eq!(told, [format!(
+            "pat_revoked by locum because T7 to ann-ci of {old}, state revoked > revoked, reason - > rotated"
+        )]);
+        assert_eq!((world.standing(old).await, world.standing(new).await), ("revoked", "usable"));
+    }
+
+    /// T7: a successor that nobody confirmed takes nothing away.
+    async fn an_unconfirmed_successor_ends_nothing(world: World) {
+        let old = usable(&world).await;
+        let new = pat::rotate(&world.provision, &world.host, rotation(old)).await.unwrap().pat.public_id;
+        world.clock.advance(30 * DAY);
+        assert_eq!(pat::end_retired(&world.provision).await.unwrap(), 0);
+        assert_eq!((world.standing(old).await, world.standing(new).await), ("usable", "lapsed"));
+        // and the way is free for another
+        let again = pat::rotate(&world.provision, &world.host, rotation(old)).await.unwrap();
+        assert!(again.token.is_some());
+    }
+
+    /// T7: earlier than the overlap, once the new one is in use and the old one has been silent for as long as was chosen.
+    async fn a_rotated_token_ends_once_its_successor_is_in_use_and_it_is_silent(world: World) {
+        let silence = Some(Duration::from_hours(6));
+        let (old, new) = rotated(&world, |of| Rotation { overlap: 7 * DAY, silence, ..rotation(of) }).await;
+        let books = world.store().bookkeeping();
+        let ended = async || pat::end_retired(&world.provision).await.unwrap();
+        // the new one is not in use
+        world.clock.set(NOON.plus(DAY));
+        assert_eq!(ended().await, 0);
+        // a forgotten worker uses the old one
+        books.used(vec![(new, NOON.plus(DAY)), (old, NOON.plus(DAY))]).await.unwrap();
+        world.clock.set(NOON.plus(DAY + Duration::from_millis(6 * 60 * 60 * 1_000 - 1)));
+        assert_eq!(ended().await, 0);
+        assert_eq!(world.standing(old).await, "usable");
+        world.clock.set(NOON.plus(DAY + Duration::from_hours(6)));
+        assert_eq!(ended().await, 1);
+        let told = world.told_since(world.count().await - 1).await;
+        assert_eq!(told, [format!(
+            "pat_revoked by locum because T7 to ann-ci of {old}, state usable > revoked, reason - > rotated"
+        )]);
+        assert_eq!((world.standing(old).await, world.standing(new).await), ("revoked", "usable"));
+    }
+
+    /// T7: a token that was never used is silent since its successor was confirmed.
+    async fn silence_begins_with_the_rotation(world: World) {
+        let old = usable(&world).await;
+        world.clock.advance(30 * DAY);
+        let silence = Some(Duration::from_hours(1));
+        let wanted = Rotation { overlap: 7 * DAY, silence, ..rotation(old) };
+        let new = pat::rotate(&world.provision, &world.host, wanted).await.unwrap().pat.public_id;
+        pat::confirm(&world.provision, &world.host, new).await.unwrap();
+        world.store().bookkeeping().used(vec![(new, NOON.plus(30 * DAY))]).await.unwrap();
+        world.clock.advance(Duration::from_mins(59));
+        assert_eq!(pat::end_retired(&world.provision).await.unwrap(), 0);
+        world.clock.advance(Duration::from_mins(1));
+        assert_eq!(pat::end_retired(&world.provision).await.unwrap(), 1);
+    }
+
+    /// T7: a successor that was revoked meanwhile is not in use.
+    async fn a_revoked_successor_ends_nothing_early(world: World) {
+        let silence = Some(Duration::from_hours(1));
+        let (old, new) = rotated(&world, |of| Rotation { overlap: 7 * DAY, silence, ..rotation(of) }).await;
+        world.store().bookkeeping().used(vec![(new, NOON)]).await.unwrap();
+        world.revoke(new).await;
+        world.clock.advance(DAY);
+        assert_eq!(pat::end_retired(&world.provision).await.unwrap(), 0);
+        assert_eq!(world.standing(old).await, "usable");
+        world.clock.advance(6 * DAY);
+        assert_eq!(pat::end_retired(&world.provision).await.unwrap(), 1);
+    }
+
+    /// T7: without an overlap the old one ends with the confirmation.
+    async fn a_rotation_without_overlap_ends_the_old_one_at_once(world: World) {
+        let (old, new) = rotated(&world, |of| Rotation { overlap: Duration::ZERO, ..rotation(of) }).await;
+        assert_eq!((world.standing(old).await, world.standing(new).await), ("revoked", "usable"));
+        assert_eq!(pat::end_retired(&world.provision).await.unwrap(), 1);
+    }
+
+    /// T7: an overlap never makes a token live longer.
+    async fn an_overlap_lengthens_no_life(world: World) {
+        world.person("ann").await;
+        world.proxy("ann-ci", "ann").await;
+        let wish = Wish { life: Some(DAY), ..World::wish("ann-ci") };
+        let old = pat::add(&world.provision, &world.host, wish).await.unwrap().pat.public_id;
+        pat::confirm(&world.provision, &world.host, old).await.unwrap();
+        let new = pat::rotate(&world.provision, &world.host, rotation(old)).await.unwrap().pat.public_id;
+        pat::confirm(&world.provision, &world.host, new).await.unwrap();
+        world.clock.set(NOON.plus(DAY));
+        assert_eq!((world.standing(old).await, world.standing(new).await), ("expired", "usable"));
+    }
+
+    /// T7: for the same service with the same restrictions; only what can be used is rotated, once; the terms have to
+    /// make sense.
+    async fn a_rotation_is_for_the_same_service_and_once(world: World) {
+        world.person("ann").await;
+        world.proxy("ann-ci", "ann").await;
+        let restrictions = Restrictions { read_only: true, ..Restrictions::default() };
+        let wish = Wish { restrictions: restrictions.clone(), service: "backup".to_owned(), ..World::wish("ann-ci") };
+        let old = pat::add(&world.provision, &world.host, wish).await.unwrap().pat.public_id;
+        let ask = |wanted| pat::rotate(&world.provision, &world.host, wanted);
+        assert_eq!(refused(ask(rotation(old)).await).unwrap_err().code(), "pat_not_usable");
+        pat::confirm(&world.provision, &world.host, old).await.unwrap();
+
+        let (too_long, minute) = (366 * DAY, Some(Duration::from_mins(1)));
+        for (wanted, code) in [
+            (Rotation { overlap: too_long, ..rotation(old) }, "overlap_too_long"),
+            (Rotation { silence: minute, ..rotation(old) }, "silence"),
+            (Rotation { silence: Some(7 * DAY), ..rotation(old) }, "silence"),
+            (Rotation { life: Some(too_long), ..rotation(old) }, "life_too_long"),
+        ] {
+            assert_eq!(refused(ask(wanted).await).unwrap_err().code(), code);
+            world.demand_recorded_refusal(code).await;
+        }
+        let new = ask(rotation(old)).await.unwrap().pat;
+        assert_eq!((new.service.as_str(), &new.restrictions), ("backup", &restrictions));
+        pat::confirm(&world.provision, &world.host, new.public_id).await.unwrap();
+        assert_eq!(refused(ask(rotation(old)).await).unwrap_err().code(), "pat_already_rotated");
+        world.revoke(new.public_id).await;
+        assert_eq!(refused(ask(rotation(new.public_id)).await).unwrap_err().code(), "pat_not_usable");
+    }
+
+    /// T3, T7: the same rotation under the same key makes one token and shows its secret once.
+    async fn a_repeated_rotation_shows_no_secret(world: World) {
+        let old = usable(&world).await;
+        let wanted = || Rotation { idempotency_key: Some("k-1".to_owned()), ..rotation(old) };
+        let first = pat::rotate(&world.provision, &world.host, wanted()).await.unwrap();
+        assert!(first.token.is_some());
+        let second = pat::rotate(&world.provision, &world.host, wanted()).await.unwrap();
+        assert!(second.token.is_none() && second.pat == first.pat);
+        let other = Rotation { overlap: DAY, ..wanted() };
+        let refusal = refused(pat::rotate(&world.provision, &world.host, other).await).unwrap_err();
+        assert_eq!(refusal, Refusal::KeyReused(first.pat.public_id));
+        let plain = Wish { idempotency_key: Some("k-1".to_owned()), ..World::wish("ann-ci") };
+        let refusal = refused(pat::add(&world.provision, &world.host, plain).await).unwrap_err();
+        assert_eq!(refusal, Refusal::KeyReused(first.pat.public_id));
     }
 
     /// T6: revoked with a reason of the table, once and for good; an added reason joins the table.

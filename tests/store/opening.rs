@@ -7,6 +7,11 @@ use locum::store::{Head, HistoryFilter, OpenError};
 
 use crate::world::*;
 
+/// Takes back the fourth version of the schema.
+const WITHOUT_ROTATION: &str = "DROP INDEX pats_by_replaced; DROP INDEX pats_retiring; \
+    ALTER TABLE pats DROP COLUMN replaces; ALTER TABLE pats DROP COLUMN overlap; \
+    ALTER TABLE pats DROP COLUMN silence; ALTER TABLE pats DROP COLUMN retires_at";
+
 claims! {
     /// T6
     async fn a_new_database_has_its_head_and_its_code_table(backend: Backend) {
@@ -27,9 +32,9 @@ claims! {
         store.close().await;
         backend.tamper("INSERT INTO schema_version VALUES (42, '9.8.7', 0)").await;
         let error = backend.try_open().await.unwrap_err();
-        assert!(matches!(error, OpenError::Newer { found: 42, known: 3, .. }), "{error}");
+        assert!(matches!(error, OpenError::Newer { found: 42, known: 4, .. }), "{error}");
         let shown = error.to_string();
-        for part in ["version 42", "locum 9.8.7", "up to 3", concat!("locum ", env!("CARGO_PKG_VERSION"))] {
+        for part in ["version 42", "locum 9.8.7", "up to 4", concat!("locum ", env!("CARGO_PKG_VERSION"))] {
             assert!(shown.contains(part), "`{part}` is missing: {shown}");
         }
         backend.tamper("DELETE FROM schema_version WHERE version = 42").await;
@@ -47,6 +52,7 @@ claims! {
         let before = store.read().await.unwrap().head().await.unwrap();
         store.close().await;
         backend.tamper("ALTER TABLE accounts DROP COLUMN networks; DROP TABLE history_marks").await;
+        backend.tamper(WITHOUT_ROTATION).await;
         backend.tamper("DELETE FROM schema_version WHERE version >= 2").await;
 
         let store = backend.open().await;
@@ -77,7 +83,8 @@ claims! {
         store.record(vec![granted("wiki"), deleted]).await.unwrap();
         let before = store.read().await.unwrap().audit().await.unwrap();
         store.close().await;
-        backend.tamper("DROP TABLE history_marks; DELETE FROM schema_version WHERE version = 3").await;
+        backend.tamper("DROP TABLE history_marks; DELETE FROM schema_version WHERE version >= 3").await;
+        backend.tamper(WITHOUT_ROTATION).await;
 
         let store = backend.open().await;
         let mut reader = store.read().await.unwrap();

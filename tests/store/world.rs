@@ -305,6 +305,8 @@ pub fn pat_of(account: AccountId, number: u64) -> Pat {
         expires_at: NOON.plus(Duration::from_hours(1)),
         restrictions: Restrictions::default(),
         last_used_at: None,
+        succession: None,
+        retires_at: None,
     }
 }
 

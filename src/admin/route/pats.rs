@@ -14,12 +14,12 @@ use super::show;
 use crate::admin::AdminState;
 use crate::admin::extract::{Asked, Body, FromText, Named, all_from_text, idempotency_key};
 use crate::admin::problem::Problem;
-use crate::admin::shape::{CheckPat, CheckedPat, MadePat, NewPat, PatList, PatView, RevokePat};
+use crate::admin::shape::{CheckPat, CheckedPat, MadePat, NewPat, PatList, PatView, RevokePat, RotatePat};
 use crate::authn::{self, Checked, Report};
 use crate::directory::pat::Standing;
 use crate::directory::rights::{Operation, Subject};
 use crate::directory::{PublicId, ReasonCode, Restrictions, Token, Username};
-use crate::provision::pat::{self, Wish};
+use crate::provision::pat::{self, Made, Rotation, Wish};
 use crate::provision::{Error, Request, reading};
 
 /// List the tokens of a proxy user
@@ -63,7 +63,37 @@ pub(in crate::admin) async fn add(
         idempotency_key: idempotency_key(&headers)?,
     };
     let made = pat::add(&state.provision, &request, wish).await?;
-    let view = view(&state, &request, made.pat.public_id).await?;
+    answer(&state, &request, made).await
+}
+
+/// Make a token that takes the place of another (T7)
+///
+/// It is for the same service, with the same restrictions, and pending until it is confirmed. From then on both are
+/// valid until the overlap is over. Its secret stands in this answer and in no other.
+#[utoipa::path(post, path = "/v1/pats/{public_id}/rotate", tag = "tokens", request_body = RotatePat,
+    params(("public_id" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
+    responses((status = 201, body = MadePat), (status = 200, body = PatView, description = "Made before"),
+        (status = "4XX", body = Problem)))]
+pub(in crate::admin) async fn rotate(
+    State(state): State<AdminState>,
+    Asked(request): Asked,
+    Named(public_id): Named<String>,
+    headers: HeaderMap,
+    Body(asked): Body<RotatePat>,
+) -> Result<Response, Problem> {
+    let rotation = Rotation {
+        of: PublicId::from_text(&public_id)?,
+        overlap: Duration::from_secs(asked.overlap_seconds),
+        silence: asked.silence_seconds.map(Duration::from_secs),
+        life: asked.life_seconds.map(Duration::from_secs),
+        idempotency_key: idempotency_key(&headers)?,
+    };
+    let made = pat::rotate(&state.provision, &request, rotation).await?;
+    answer(&state, &request, made).await
+}
+
+async fn answer(state: &AdminState, request: &Request, made: Made) -> Result<Response, Problem> {
+    let view = view(state, request, made.pat.public_id).await?;
     Ok(match made.token {
         Some(token) => with_secret(&view, &token),
         None => (StatusCode::OK, Json(view)).into_response(),

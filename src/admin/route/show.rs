@@ -106,6 +106,8 @@ pub(super) fn pat(pat: &Pat, names: &Names, now: Timestamp) -> PatView {
             read_only: pat.restrictions.read_only,
         },
         last_used_at: pat.last_used_at.map(|at| at.to_string()),
+        replaces: pat.succession.as_ref().map(|succession| succession.of.to_string()),
+        retires_at: pat.retires_at.map(|at| at.to_string()),
         revoked: match &pat.state {
             PatState::Revoked { at, by, reason } => {
                 Some(Revocation { at: at.to_string(), by: names.of_actor(by), reason: reason.to_string() })

@@ -16,5 +16,6 @@ pub use catalogue::{
 };
 pub use pat::{
     CheckPat, CheckedPat, MadePat, NewPat, PatList, PatView, PresentedToken, Restrictions, Revocation, RevokePat,
+    RotatePat,
 };
 pub use record::{AuditView, EntryPage, EntryView, FieldChange, HealthView, ReloadedView, RestartingView};

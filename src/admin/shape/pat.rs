@@ -26,6 +26,21 @@ pub struct NewPat {
     pub read_only: bool,
 }
 
+/// How a token is to be replaced by a new one, for the same service and with the same restrictions.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RotatePat {
+    /// For at most how long after the new token was confirmed the old one is valid; 0 ends it at once.
+    pub overlap_seconds: u64,
+    /// The old one ends sooner, once the new one is in use and the old one was not for so long: 300 at least, and less
+    /// than the overlap.
+    #[serde(default)]
+    pub silence_seconds: Option<u64>,
+    /// How long the new one lives; the longest life that is allowed when left out.
+    #[serde(default)]
+    pub life_seconds: Option<u64>,
+}
+
 /// What narrows a token beyond its account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Restrictions {
@@ -52,6 +67,10 @@ pub struct PatView {
     pub expires_at: String,
     pub restrictions: Restrictions,
     pub last_used_at: Option<String>,
+    /// The public id of the token whose place it takes.
+    pub replaces: Option<String>,
+    /// When it ends because another took its place; `null` while none has.
+    pub retires_at: Option<String>,
     /// When, by whom and why it was revoked; `null` while it is not.
     pub revoked: Option<Revocation>,
 }

@@ -38,6 +38,8 @@ fn kept() -> KeptPat {
         expires_at: NOW.plus(std::time::Duration::from_millis(1)),
         restrictions: Restrictions::default(),
         last_used_at: None,
+        succession: None,
+        retires_at: None,
     };
     let (hash, pepper) = (TokenHash::from_bytes([0; 32]), PepperVersion(1));
     KeptPat { pat, hash, pepper, account: account(BILLING, "billing"), owner: Some(account(PERSON, "ann")) }

@@ -17,7 +17,7 @@ use clap::{Args, Parser, Subcommand};
 pub use account::{NameArgument, NetworksArguments, PersonCommand, ProxyUserCommand};
 pub use catalogue::{AppCommand, NameCommand, ReasonCommand, RoleCommand};
 pub use operate::{AuditCommand, CompletionsArguments, ConfigCommand, HistoryArguments, ServeArguments};
-pub use pat::{PatAddArguments, PatCheckArguments, PatCommand};
+pub use pat::{PatAddArguments, PatCheckArguments, PatCommand, PatRotateArguments};
 
 /// The gate in front of existing web applications: proxy users, personal access tokens, roles.
 #[derive(Debug, Parser)]

@@ -30,6 +30,8 @@ pub enum PatCommand {
         #[arg(long, value_name = "CODE")]
         reason: String,
     },
+    /// Make a token that takes the place of another; both are valid for a while
+    Rotate(PatRotateArguments),
     /// Confirm that a token's secret was copied: from then on it is usable
     Confirm {
         #[arg(value_name = "PUBLIC-ID")]
@@ -63,6 +65,29 @@ pub struct PatAddArguments {
     /// Only methods that read: GET, HEAD, OPTIONS, TRACE, PROPFIND, REPORT, SEARCH, QUERY
     #[arg(long)]
     pub read_only: bool,
+
+    /// Confirm in the same breath that the secret will have been copied
+    #[arg(long)]
+    pub confirm: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PatRotateArguments {
+    /// The token before; the new one is for the same service, with the same restrictions
+    #[arg(value_name = "PUBLIC-ID")]
+    pub public_id: String,
+
+    /// For at most how long both are valid once the new one is confirmed
+    #[arg(long, value_name = "DURATION", value_parser = parse_life, default_value = "7d")]
+    pub overlap: Duration,
+
+    /// End the old one sooner: once the new one is in use, and the old one was not for so long
+    #[arg(long, value_name = "DURATION", value_parser = parse_life)]
+    pub silence: Option<Duration>,
+
+    /// How long the new one lives, such as `90d` or `12h` [default: the longest life that is allowed]
+    #[arg(long, value_name = "DURATION", value_parser = parse_life)]
+    pub expires: Option<Duration>,
 
     /// Confirm in the same breath that the secret will have been copied
     #[arg(long)]

@@ -3,8 +3,8 @@
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use crate::admin::shape::{MadePat, NewPat, PatList, PatView, PresentedToken, RevokePat};
-use crate::cli::arguments::{PatAddArguments, PatCommand};
+use crate::admin::shape::{MadePat, NewPat, PatList, PatView, PresentedToken, RevokePat, RotatePat};
+use crate::cli::arguments::{PatAddArguments, PatCommand, PatRotateArguments};
 use crate::cli::client::{Client, path};
 use crate::cli::exit::Failure;
 use crate::cli::output::{Output, fields, instant, list, minute, print, table};
@@ -12,6 +12,7 @@ use crate::cli::output::{Output, fields, instant, list, minute, print, table};
 pub(in crate::cli) async fn pat(client: &Client, command: PatCommand, output: Output) -> Result<(), Failure> {
     match command {
         PatCommand::Add(wish) => add(client, wish, output).await,
+        PatCommand::Rotate(rotation) => rotate(client, rotation, output).await,
         PatCommand::List { proxy_user } => {
             let list: PatList = client.get(&path(&["proxy-users", &proxy_user, "pats"])).await?;
             output.answer(&list.pats, |pats| {
@@ -43,16 +44,32 @@ async fn add(client: &Client, wish: PatAddArguments, output: Output) -> Result<(
         apps: wish.apps,
         read_only: wish.read_only,
     };
-    let MadePat { mut pat, token } = client.post(&path(&["proxy-users", &wish.proxy_user, "pats"]), &new).await?;
+    let made = client.post(&path(&["proxy-users", &wish.proxy_user, "pats"]), &new).await?;
+    hand_over(client, made, wish.confirm, output).await
+}
+
+async fn rotate(client: &Client, rotation: PatRotateArguments, output: Output) -> Result<(), Failure> {
+    let asked = RotatePat {
+        overlap_seconds: rotation.overlap.as_secs(),
+        silence_seconds: rotation.silence.map(|silence| silence.as_secs()),
+        life_seconds: rotation.expires.map(|life| life.as_secs()),
+    };
+    let made = client.post(&path(&["pats", &rotation.public_id, "rotate"]), &asked).await?;
+    hand_over(client, made, rotation.confirm, output).await
+}
+
+/// Shows a token that was just made, this once, and confirms it if the person says so.
+async fn hand_over(client: &Client, made: MadePat, at_once: bool, output: Output) -> Result<(), Failure> {
+    let MadePat { mut pat, token } = made;
     let token = token.ok_or_else(|| Failure::failed("the gateway made a token and did not show it"))?;
-    if wish.confirm {
+    if at_once {
         pat = confirm(client, &pat.public_id).await?;
     }
     if output.is_json() {
         return print_as_json(&pat, &token);
     }
     show_once(&pat, &token)?;
-    if wish.confirm {
+    if at_once {
         return output.say(&format!("\n`{}` is {}", pat.public_id, pat.state));
     }
     if output.is_conversation() && copied()? {
@@ -116,9 +133,10 @@ fn print_as_json(pat: &PatView, token: &PresentedToken) -> Result<(), Failure> {
 }
 
 fn in_words(pat: &PatView) -> String {
-    let state = match &pat.revoked {
-        Some(why) => format!("{} since {} by {} ({})", pat.state, instant(&why.at), why.by, why.reason),
-        None => pat.state.clone(),
+    let state = match (&pat.revoked, &pat.retires_at) {
+        (Some(why), _) => format!("{} since {} by {} ({})", pat.state, instant(&why.at), why.by, why.reason),
+        (None, Some(at)) => format!("{}, another took its place: ends {}", pat.state, instant(at)),
+        (None, None) => pat.state.clone(),
     };
     fields(&[
         ("public id", pat.public_id.clone()),

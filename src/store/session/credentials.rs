@@ -1,6 +1,9 @@
 //! Reading tokens, and the one look-up that an attempt to authenticate costs.
 
+use std::time::Duration;
+
 use crate::clock::Timestamp;
+use crate::directory::pat::{Succession, Terms};
 use crate::directory::pepper::{PepperVersion, TokenHash};
 use crate::directory::{Account, AccountId, AppName, Pat, PatState, PublicId, Restrictions};
 use crate::store::error::StoreError;
@@ -44,7 +47,7 @@ impl Session {
             o.inactive_reason AS o_inactive_reason, o.networks AS o_networks, \
             p.public_id, p.account, p.service, p.hash, p.pepper, p.created_at, p.created_by, p.expires_at, \
             p.pending_until, p.confirmed_at, p.revoked_at, p.revoked_by, p.revoked_reason, \
-            p.networks, p.apps, p.read_only, p.last_used_at \
+            p.networks, p.apps, p.read_only, p.last_used_at, p.replaces, p.overlap, p.silence, p.retires_at \
             FROM (SELECT 1 AS one) AS always \
             LEFT JOIN accounts n ON n.username = $1 \
             LEFT JOIN pats p ON p.public_id = $2 \
@@ -70,14 +73,29 @@ impl Session {
     /// All tokens of an account, the oldest first.
     pub async fn pats(&mut self, account: AccountId) -> Result<Vec<Pat>, StoreError> {
         const SQL: &str = "SELECT public_id, account, service, created_at, created_by, expires_at, pending_until, \
-            confirmed_at, revoked_at, revoked_by, revoked_reason, networks, apps, read_only, last_used_at \
+            confirmed_at, revoked_at, revoked_by, revoked_reason, networks, apps, read_only, last_used_at, \
+            replaces, overlap, silence, retires_at \
             FROM pats WHERE account = $1 ORDER BY created_at, public_id";
         self.rows(SQL, vec![account.as_bytes().as_slice().into()]).await?.iter().map(pat).collect()
     }
 
+    /// Tokens that their successors are to end at `now` (T7): the overlap is over, or the successor is in use and they
+    /// have been silent for as long as was chosen. The longest due first, at most `limit`.
+    pub async fn retired_pats(&mut self, now: Timestamp, limit: u32) -> Result<Vec<PublicId>, StoreError> {
+        const SQL: &str = "SELECT p.public_id FROM pats p \
+            WHERE p.retires_at IS NOT NULL AND p.revoked_at IS NULL AND (p.retires_at <= $1 OR EXISTS ( \
+                SELECT 1 FROM pats s WHERE s.replaces = p.public_id AND s.silence IS NOT NULL \
+                AND s.last_used_at IS NOT NULL AND s.confirmed_at <= $1 - s.silence \
+                AND (p.last_used_at IS NULL OR p.last_used_at <= $1 - s.silence))) \
+            ORDER BY p.retires_at LIMIT $2";
+        let rows = self.rows(SQL, vec![now.as_millis().into(), i64::from(limit).into()]).await?;
+        rows.iter().map(|row| public_id("public_id", &row.text("public_id")?)).collect()
+    }
+
     pub async fn pat(&mut self, public_id: PublicId) -> Result<Option<Pat>, StoreError> {
         const SQL: &str = "SELECT public_id, account, service, created_at, created_by, expires_at, pending_until, \
-            confirmed_at, revoked_at, revoked_by, revoked_reason, networks, apps, read_only, last_used_at \
+            confirmed_at, revoked_at, revoked_by, revoked_reason, networks, apps, read_only, last_used_at, \
+            replaces, overlap, silence, retires_at \
             FROM pats WHERE public_id = $1";
         self.row(SQL, vec![public_id.as_str().into()]).await?.as_ref().map(pat).transpose()
     }
@@ -90,10 +108,12 @@ fn pepper(row: &Row) -> Result<PepperVersion, StoreError> {
     Ok(PepperVersion(version))
 }
 
+fn public_id(column: &str, text: &str) -> Result<PublicId, StoreError> {
+    PublicId::parse(text).ok_or_else(|| StoreError::unreadable(column, format!("`{text}` is not a public id")))
+}
+
 fn pat(row: &Row) -> Result<Pat, StoreError> {
-    let public_id = row.text("public_id")?;
-    let public_id = PublicId::parse(&public_id)
-        .ok_or_else(|| StoreError::unreadable("public_id", format!("`{public_id}` is not a public id")))?;
+    let public_id = public_id("public_id", &row.text("public_id")?)?;
     let last_used_at = row.optional_int("last_used_at")?;
     Ok(Pat {
         public_id,
@@ -109,7 +129,23 @@ fn pat(row: &Row) -> Result<Pat, StoreError> {
             read_only: row.flag("read_only")?,
         },
         last_used_at: last_used_at.map(Timestamp::from_millis),
+        succession: succession(row)?,
+        retires_at: row.optional_int("retires_at")?.map(Timestamp::from_millis),
     })
+}
+
+fn succession(row: &Row) -> Result<Option<Succession>, StoreError> {
+    let Some(of) = row.optional_text("replaces")? else { return Ok(None) };
+    let of = public_id("replaces", &of)?;
+    let overlap = millis("overlap", row.int("overlap")?)?;
+    let silence = row.optional_int("silence")?.map(|count| millis("silence", count)).transpose()?;
+    Ok(Some(Succession { of, terms: Terms { overlap, silence } }))
+}
+
+fn millis(column: &str, count: i64) -> Result<Duration, StoreError> {
+    let count = u64::try_from(count)
+        .map_err(|_| StoreError::unreadable(column, format!("{count} is no number of milliseconds")))?;
+    Ok(Duration::from_millis(count))
 }
 
 fn pat_state(row: &Row) -> Result<PatState, StoreError> {
