@@ -11,6 +11,7 @@ mod failing_apps;
 mod failover;
 mod full_disk;
 mod https;
+mod load;
 mod lockout;
 mod monitoring;
 mod overload;
@@ -22,6 +23,7 @@ mod stories;
 mod tls;
 #[cfg(feature = "otel")]
 mod traces;
+mod websockets;
 
 #[path = "../harness/acme.rs"]
 mod acme_server;
