@@ -53,7 +53,9 @@ fn peak(gate: &Locum) -> usize {
 /// many bytes they were.
 fn exchange(address: SocketAddr, credential: &str, count: usize) -> (u64, usize) {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+    // The answer comes when the app has read all of it.
+    let more = u64::try_from(count / 10).unwrap();
+    stream.set_read_timeout(Some(Duration::from_mins(1) + Duration::from_secs(more))).unwrap();
     let length = count * MEBIBYTE;
     let head = format!(
         "POST /large HTTP/1.1\r\nHost: app.test\r\n{credential}Content-Length: {length}\r\nConnection: close\r\n\r\n"
