@@ -99,6 +99,16 @@ pub struct AcmeSettings {
     pub folder: PathBuf,
     /// Whose word about the ACME server is taken; `None`: that of the authorities of this machine.
     pub authorities: Option<PathBuf>,
+    /// `None`: the authority signs for everybody.
+    pub binding: Option<ExternalBinding>,
+}
+
+/// Whose account at the authority the gateway's belongs to (RFC 8555 §7.3.4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExternalBinding {
+    pub key_id: String,
+    /// Holds the MAC key, in base64url.
+    pub mac_key: PathBuf,
 }
 
 #[derive(Debug, Clone)]

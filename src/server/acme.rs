@@ -1,21 +1,25 @@
 //! Certificates from an authority that speaks ACME (RFC 8555), obtained and renewed while the gate serves (G11).
 //!
 //! ```text
-//! obtained   what is shown to clients, and to an authority that asks for a proof
-//! folder     the account and the certificates, as they outlast the process
-//! schedule   when to renew, and how long to wait after a failure
-//! order      one certificate: order, proof, key, certificate
-//! https      how the authority is spoken to
+//! obtained       what is shown to clients, and to an authority that asks for a proof
+//! folder         the account and the certificates, as they outlast the process
+//! schedule       when to renew, and how long to wait after a failure
+//! renewal_info   when the authority would have a certificate renewed
+//! order          one certificate: order, proof, key, certificate
+//! https          how the authority is spoken to
+//! binding        whose customer the gate is, where the authority asks for that
 //! ```
 //!
 //! Each name has a certificate of its own, so that one whose proof fails keeps no other waiting. The proof is
 //! `tls-alpn-01` (RFC 8737): it is given in the handshake on the gate's own port, and nothing else has to be open.
 //! Nothing that happens here ends the gate: a certificate that cannot be renewed is shown until it can.
 
+mod binding;
 mod folder;
 mod https;
 mod obtained;
 mod order;
+mod renewal_info;
 mod schedule;
 
 use std::path::PathBuf;
@@ -24,15 +28,17 @@ use std::time::Duration;
 
 use instant_acme::{Account, NewAccount};
 
+use self::binding::Binding;
 use self::folder::Folder;
 use self::https::Https;
 use self::obtained::Certificate;
 pub use self::obtained::Obtained;
-use self::schedule::{Chance, pause, renewal};
+use self::renewal_info::Suggestion;
+use self::schedule::{Chance, Plan};
 use super::house;
 use super::tls::validity::Age;
 use super::tls::{TlsError, meter_expiry};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Clock;
 use crate::config::settings::AcmeSettings;
 
 /// The protocol that is agreed on to see a proof.
@@ -47,11 +53,20 @@ const LOOK: Duration = Duration::from_mins(30);
 #[derive(Debug, thiserror::Error)]
 pub enum AcmeError {
     #[error(transparent)]
-    Authorities(#[from] TlsError),
+    File(#[from] TlsError),
     #[error("this machine trusts no authority: name that of the ACME server by `server.acme.ca_file`")]
     NoAuthorities,
     #[error("`{}` cannot be used: {error}", path.display())]
     Folder { path: PathBuf, error: std::io::Error },
+    #[error(
+        "`{}` holds no MAC key: it is what the authority gave with the key identifier, in base64url, 16 bytes or more, and nothing else",
+        .0.display()
+    )]
+    NoBindingKey(PathBuf),
+    #[error(
+        "the ACME server signs only for its customers: give `server.acme.eab_key_id` and `eab_mac_key_file`. It says: {0}"
+    )]
+    BindingRequired(instant_acme::Problem),
     #[error(transparent)]
     Acme(#[from] instant_acme::Error),
     #[error("the ACME server offers no challenge `tls-alpn-01`")]
@@ -71,25 +86,20 @@ pub struct Acme {
     settings: AcmeSettings,
     folder: Folder,
     https: Https,
+    binding: Option<Binding>,
     account: Option<Account>,
     obtained: Obtained,
     clock: Arc<dyn Clock>,
-}
-
-/// What is to be done for one name.
-struct Plan {
-    name: String,
-    due: Timestamp,
-    failures: u32,
 }
 
 impl Acme {
     /// Takes up what an earlier process obtained; blocks, and asks nobody.
     ///
     /// # Errors
-    /// When the folder or the authorities cannot be used.
+    /// When the folder, the authorities or the key of the binding cannot be used.
     pub fn open(settings: AcmeSettings, obtained: &Obtained, clock: Arc<dyn Clock>) -> Result<Self, AcmeError> {
         let https = Https::new(settings.authorities.as_deref())?;
+        let binding = settings.binding.as_ref().map(Binding::read).transpose()?;
         let folder = Folder::open(&settings.folder, &settings.directory)?;
         for name in &settings.names {
             match folder.certificate(name) {
@@ -107,54 +117,72 @@ impl Acme {
                 Err(why) => tracing::warn!(name, why, "the certificate that was kept is not used: another is obtained"),
             }
         }
-        Ok(Self { settings, folder, https, account: None, obtained: obtained.clone(), clock })
+        Ok(Self { settings, folder, https, binding, account: None, obtained: obtained.clone(), clock })
     }
 
     /// Obtains what is missing and renews what ends, for ever.
     pub async fn run(mut self) {
         let names = self.settings.names.clone();
-        let mut plans: Vec<Plan> = names.into_iter().map(|name| self.plan(name)).collect();
+        let held = |name: &str| Some(self.obtained.certificate(name)?.validity);
+        let plans = names.into_iter().map(|name| Plan::new(name.clone(), held(&name), self.clock.now(), chance()));
+        let mut plans: Vec<Plan> = plans.collect();
         loop {
             for plan in &mut plans {
+                if plan.asks <= self.clock.now() {
+                    self.ask(plan).await;
+                }
                 if plan.due <= self.clock.now() {
                     self.attempt(plan).await;
                 }
             }
-            let Some(due) = plans.iter().map(|plan| plan.due).min() else { return };
-            tokio::time::sleep(due.since(self.clock.now()).min(LOOK)).await;
+            let Some(next) = plans.iter().map(|plan| plan.due.min(plan.asks)).min() else { return };
+            tokio::time::sleep(next.since(self.clock.now()).min(LOOK)).await;
         }
     }
 
-    fn plan(&self, name: String) -> Plan {
-        let due = match self.obtained.validity(&name) {
-            Some(validity) => renewal(validity, chance()),
-            None => self.clock.now(),
-        };
-        Plan { name, due, failures: 0 }
+    /// Asks the authority when it would have the certificate renewed. One that does not say so is no fault.
+    async fn ask(&mut self, plan: &mut Plan) {
+        let held = self.obtained.certificate(&plan.name);
+        let identified = held.and_then(|held| Some((renewal_info::identifier(held.key.cert.first()?)?, held.validity)));
+        let Some((certificate, validity)) = identified else { return plan.asks_tomorrow(self.clock.now()) };
+        let suggestion = async { Ok(renewal_info::suggestion(&self.account().await?, &certificate).await?) };
+        let suggestion: Result<_, AcmeError> = suggestion.await;
+        let (name, now) = (plan.name.clone(), self.clock.now());
+        match suggestion {
+            Ok(Suggestion { window, again, explanation }) => {
+                if plan.heard(window, again, validity, now) {
+                    let (from, until, due) = (window.start, window.end, plan.due);
+                    tracing::info!(name, %from, %until, %due, explanation, "the ACME server says when to renew the certificate");
+                }
+            }
+            Err(AcmeError::Acme(instant_acme::Error::Unsupported(_))) => plan.asks_tomorrow(now),
+            Err(error) => {
+                plan.unheard(now, chance());
+                tracing::debug!(name, %error, "the ACME server does not say when to renew the certificate");
+            }
+        }
     }
 
     async fn attempt(&mut self, plan: &mut Plan) {
-        let name = &plan.name;
-        let obtained = match tokio::time::timeout(ATTEMPT, self.obtain(name)).await {
+        let name = plan.name.clone();
+        let obtained = match tokio::time::timeout(ATTEMPT, self.obtain(&name)).await {
             Ok(obtained) => obtained,
             Err(_) => Err(AcmeError::Timeout),
         };
+        let now = self.clock.now();
         match obtained {
             Ok(certificate) => {
                 let validity = certificate.validity;
-                self.obtained.put(name, certificate);
+                self.obtained.put(&name, certificate);
                 meter_expiry(name.clone(), validity.until);
                 metrics::counter!("locum_acme_attempts_total", "outcome" => "obtained").increment(1);
                 tracing::info!(name, expires = %validity.until, "a certificate was obtained: new connections are shown it");
-                *plan = Plan { name: name.clone(), due: renewal(validity, chance()), failures: 0 };
+                plan.obtained(validity, now, chance());
             }
             Err(error) => {
                 metrics::counter!("locum_acme_attempts_total", "outcome" => "failed").increment(1);
-                plan.failures = plan.failures.saturating_add(1);
-                let pause = pause(plan.failures, chance());
-                plan.due = self.clock.now().plus(pause);
-                let held = self.obtained.validity(name).map(|validity| validity.age(self.clock.now()));
-                let shown = match held {
+                let pause = plan.failed(now, chance());
+                let shown = match self.obtained.certificate(&name).map(|held| held.validity.age(now)) {
                     None => "there is none yet",
                     Some(Age::Expired) => "the one that is shown has expired",
                     Some(Age::Ending) => "the one that is shown expires soon",
@@ -168,7 +196,7 @@ impl Acme {
     async fn obtain(&mut self, name: &str) -> Result<Certificate, AcmeError> {
         let account = self.account().await?;
         let made = match order::certificate(&account, &self.obtained, name, &*self.clock).await {
-            Err(AcmeError::Acme(instant_acme::Error::Api(problem))) if is_gone(&problem) => {
+            Err(AcmeError::Acme(instant_acme::Error::Api(problem))) if is(&problem, "accountDoesNotExist") => {
                 // The server has forgotten the account, as one that was set up anew does.
                 self.account = None;
                 self.folder.forget_account()?;
@@ -194,7 +222,9 @@ impl Acme {
             let contact: Vec<&str> = self.settings.contact.iter().map(String::as_str).collect();
             // To configure an authority is to agree to its terms, which the reference says.
             let account = NewAccount { contact: &contact, terms_of_service_agreed: true, only_return_existing: false };
-            let (account, credentials) = builder.create(&account, self.settings.directory.clone(), None).await?;
+            let binding = self.binding.as_ref().map(Binding::key);
+            let made = builder.create(&account, self.settings.directory.clone(), binding.as_ref()).await;
+            let (account, credentials) = made.map_err(not_made)?;
             self.folder.keep_account(&credentials)?;
             account
         };
@@ -203,16 +233,27 @@ impl Acme {
     }
 }
 
-fn is_gone(problem: &instant_acme::Problem) -> bool {
-    problem.r#type.as_deref() == Some("urn:ietf:params:acme:error:accountDoesNotExist")
+/// Whether it is one of the errors that RFC 8555 §6.7 names.
+fn is(problem: &instant_acme::Problem, error: &str) -> bool {
+    problem.r#type.as_deref().and_then(|kind| kind.strip_prefix("urn:ietf:params:acme:error:")) == Some(error)
+}
+
+fn not_made(error: instant_acme::Error) -> AcmeError {
+    match error {
+        instant_acme::Error::Api(problem) if is(&problem, "externalAccountRequired") => {
+            AcmeError::BindingRequired(problem)
+        }
+        other => other.into(),
+    }
 }
 
 /// Checks what [`Acme::open`] would find, and changes nothing.
 ///
 /// # Errors
-/// When the authorities cannot be used.
+/// When the authorities or the key of the binding cannot be used.
 pub fn check(settings: &AcmeSettings) -> Result<(), AcmeError> {
-    Https::new(settings.authorities.as_deref()).map(drop)
+    Https::new(settings.authorities.as_deref())?;
+    settings.binding.as_ref().map(Binding::read).transpose().map(drop)
 }
 
 fn chance() -> Chance {

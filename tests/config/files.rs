@@ -103,6 +103,8 @@ fn the_example_tells_the_real_defaults() {
             ".server.tls.certificate_file",
             ".server.tls.key_file",
             ".server.acme.ca_file",
+            ".server.acme.eab_key_id",
+            ".server.acme.eab_mac_key_file",
             ".monitoring.listen",
             ".store.url_file",
             ".redis.url",
@@ -141,6 +143,7 @@ fn the_example_tells_the_real_defaults() {
     let others = [
         "url_file",
         "ca_file",
+        "eab_",
         "url = \"redis",
         "username_header",
         "tls = {",
@@ -164,7 +167,7 @@ fn the_example_tells_the_real_defaults() {
 #[test]
 fn the_example_has_no_problem() {
     assert!(read(config::TEMPLATE, Purpose::Administer).apps.is_empty());
-    let of_files = ["url_file", "ca_file", "tls = {", "secret_header", "headers_file"];
+    let of_files = ["url_file", "ca_file", "eab_", "tls = {", "secret_header", "headers_file"];
     let all = read(&uncommented(|key| !of_files.iter().any(|start| key.starts_with(start))), Purpose::Serve);
     assert!(all.redis.is_some());
     assert_eq!(all.apps.len(), 1);

@@ -179,8 +179,25 @@ fn certificates_are_obtained_for_names_of_hosts() {
     assert_eq!(acme_settings.contact.as_deref(), Some("mailto:ops@example.org"));
     assert_eq!(acme_settings.directory, "https://acme-v02.api.letsencrypt.org/directory");
     assert_eq!(acme_settings.folder.to_str(), Some("/etc/locum/acme"));
-    assert!(read(APP).server.tls.is_none());
+    assert!(read(APP).server.tls.is_none() && acme_settings.binding.is_none());
+    let bound = "domains = [\"a.test\"]\neab_key_id = \"kid-1\"\neab_mac_key_file = \"acme-mac.key\"";
+    let binding = read(&format!("{APP}{}", acme(bound))).server.tls.unwrap().acme.unwrap().binding.unwrap();
+    assert_eq!((&*binding.key_id, binding.mac_key.to_str()), ("kid-1", Some("/etc/locum/acme-mac.key")));
     for (keys, problem) in [
+        (
+            "domains = [\"a.test\"]\neab_key_id = \"kid-1\"",
+            "6:1: `server.acme.eab_key_id` has no effect: there is no `server.acme.eab_mac_key_file`; name the file with the \
+             key that the authority gave with it",
+        ),
+        (
+            "domains = [\"a.test\"]\neab_mac_key_file = \"acme-mac.key\"",
+            "6:1: `server.acme.eab_mac_key_file` has no effect: there is no `server.acme.eab_key_id`; give the identifier \
+             that the authority gave with the key",
+        ),
+        (
+            "domains = [\"a.test\"]\neab_key_id = \"\"\neab_mac_key_file = \"acme-mac.key\"",
+            "6:14: `server.acme.eab_key_id` cannot be ``; give it as the authority does, without spaces",
+        ),
         (
             "domains = [\"*.example.org\"]",
             "5:12: `server.acme.domains` cannot be `*.example.org`; a name with `*` takes a proof by DNS: name each \

@@ -11,7 +11,7 @@ use crate::https::{Client, der, get, shown, wait_for_log, with_tls};
 use crate::locum::{Locum, configuration};
 use crate::upstream::Upstream;
 
-fn wait_for(what: &str, longest: Duration, gate: &Locum, mut happened: impl FnMut() -> bool) {
+pub(crate) fn wait_for(what: &str, longest: Duration, gate: &Locum, mut happened: impl FnMut() -> bool) {
     let started = Instant::now();
     while !happened() {
         assert!(started.elapsed() < longest, "{what}:\n{}", gate.log());
@@ -142,4 +142,37 @@ fn what_cannot_be_used_any_more_is_obtained_anew() {
     assert!(gate.log().contains("can be read by others"), "{}", gate.log());
     assert_ne!(seen(&gate, &acme, "app.test").unwrap(), first);
     assert_eq!((acme.signed(), acme.accounts()), (2, 1));
+}
+
+/// G11: an authority that says when a certificate is to be renewed (RFC 9773) is listened to, but not more than once an hour; it is
+/// told which certificate the new one replaces, and where it does not take that, a certificate is what counts.
+#[test]
+fn a_certificate_is_renewed_when_its_authority_says_so() {
+    let (upstream, acme) = (Upstream::echo(), AcmeServer::start());
+    let gate = Locum::start(&configuration(upstream.address, &acme.table(&["app.test"], "acme")));
+    acme.lead("app.test", gate.address());
+    wait_for("obtained", Duration::from_secs(40), &gate, || gate.log().contains("was obtained"));
+    let first = seen(&gate, &acme, "app.test").unwrap();
+    let file = files(&gate.folder().join("acme")).into_iter().find(|file| file.ends_with("app.test.pem")).unwrap();
+    let kept = std::fs::read(&file).unwrap();
+
+    acme.suggest("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z");
+    let gate = gate.restart();
+    acme.lead("app.test", gate.address());
+    wait_for("renewed", Duration::from_secs(40), &gate, || gate.log().contains("was obtained"));
+    assert_ne!(seen(&gate, &acme, "app.test").unwrap(), first);
+    assert_eq!((acme.signed(), acme.replaced()), (2, 1));
+    let said = || gate.log().matches("says when to renew the certificate").count();
+    wait_for("it was asked about the new one too", Duration::from_secs(20), &gate, || said() == 2);
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(acme.signed(), 2, "not again within the hour:\n{}", gate.log());
+
+    // The server has seen the first one replaced, and does not take the same again.
+    std::fs::write(&file, kept).unwrap();
+    let gate = gate.restart();
+    acme.lead("app.test", gate.address());
+    wait_for("renewed", Duration::from_secs(40), &gate, || gate.log().contains("was obtained"));
+    assert_eq!((acme.signed(), acme.replaced()), (3, 1));
+    assert!(acme.faults().iter().any(|fault| fault.contains("another has taken its place")), "{:?}", acme.faults());
+    assert!(!gate.log().contains("could not be obtained"), "{}", gate.log());
 }

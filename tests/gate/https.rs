@@ -4,7 +4,7 @@ use std::fs::Permissions;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,14 +34,19 @@ fn table(certificate: &Path, key: &Path) -> String {
 
 /// How a client speaks.
 pub(crate) struct Client<'a> {
-    pub(crate) believes: &'a Authority,
+    /// A file with the certificate of an authority.
+    pub(crate) believes: PathBuf,
     pub(crate) shows: Option<&'a Identity>,
     pub(crate) version: &'static SupportedProtocolVersion,
     pub(crate) offers: &'static [&'static [u8]],
 }
 
-impl<'a> Client<'a> {
-    pub(crate) fn of(believes: &'a Authority) -> Self {
+impl Client<'_> {
+    pub(crate) fn of(believes: &Authority) -> Self {
+        Self::believing(believes.certificate())
+    }
+
+    pub(crate) fn believing(believes: PathBuf) -> Self {
         Self { believes, shows: None, version: &version::TLS13, offers: &[b"http/1.1"] }
     }
 
@@ -54,7 +59,7 @@ impl<'a> Client<'a> {
 
     fn config(&self) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(self.believes.certificate()).unwrap()).unwrap();
+        roots.add(CertificateDer::from_pem_file(&self.believes).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[self.version]).unwrap();
         let builder = builder.with_root_certificates(roots);

@@ -15,6 +15,7 @@ mod load;
 mod lockout;
 mod monitoring;
 mod overload;
+mod pebble;
 mod reload;
 mod restart;
 mod rows;
@@ -41,6 +42,8 @@ mod frames;
 mod h2_app;
 #[path = "../harness/locum.rs"]
 mod locum;
+#[path = "../harness/pebble.rs"]
+mod pebble_server;
 #[expect(dead_code, reason = "the harness is shared by several tests, and this one needs little of it")]
 #[path = "../harness/postgres.rs"]
 mod postgres;

@@ -12,7 +12,10 @@ use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rcgen::{CertificateParams, DistinguishedName, PKCS_ECDSA_P256_SHA256, PublicKeyData, SignatureAlgorithm};
+use rcgen::{
+    Certificate, CertificateParams, DistinguishedName, PKCS_ECDSA_P256_SHA256, PublicKeyData, SerialNumber,
+    SignatureAlgorithm,
+};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject as _;
@@ -49,6 +52,8 @@ struct Inner {
     accounts: Vec<Option<Key>>,
     orders: Vec<Order>,
     lives: VecDeque<Life>,
+    /// When certificates are to be renewed, where somebody has said so.
+    window: Option<[String; 2]>,
     count: usize,
     faults: Vec<String>,
 }
@@ -66,6 +71,10 @@ struct Order {
     status: &'static str,
     why: Option<String>,
     chain: Option<String>,
+    /// The certificate itself.
+    der: Vec<u8>,
+    /// The name of the one that it takes the place of (RFC 9773 §4.1).
+    replaces: Option<String>,
 }
 
 struct Point(Vec<u8>);
@@ -143,6 +152,16 @@ impl AcmeServer {
         self.state.inner().lives = lives.iter().copied().collect();
     }
 
+    /// Says to who asks that certificates are to be renewed between these times (RFC 3339).
+    pub fn suggest(&self, start: &str, end: &str) {
+        self.state.inner().window = Some([start.to_owned(), end.to_owned()]);
+    }
+
+    /// How many of its certificates took the place of another.
+    pub fn replaced(&self) -> usize {
+        self.state.inner().orders.iter().filter(|order| order.chain.is_some() && order.replaces.is_some()).count()
+    }
+
     /// How many certificates it signed.
     pub fn signed(&self) -> usize {
         self.state.inner().orders.iter().filter(|order| order.chain.is_some()).count()
@@ -192,25 +211,30 @@ fn serve(tcp: TcpStream, config: Arc<ServerConfig>, state: &Arc<State>) {
         ("GET", "/directory") => {
             let url = |path: &str| format!("{}{path}", state.base);
             let directory = json!({ "newNonce": url("/nonce"), "newAccount": url("/account"), "newOrder": url("/order"),
-                "revokeCert": url("/revoke"), "keyChange": url("/key") });
+                "revokeCert": url("/revoke"), "keyChange": url("/key"), "renewalInfo": url("/renewal") });
             ok(200, &directory)
         }
         ("HEAD", "/nonce") => ok(200, &Value::Null),
+        ("GET", path) if path.starts_with("/renewal/") => renewal(&state.inner(), &path["/renewal/".len()..]),
         ("POST", path) => signed_request(state, path, &body).unwrap_or_else(|(kind, why)| {
             state.inner().faults.push(format!("{path}: {why}"));
             let problem = json!({ "type": format!("urn:ietf:params:acme:error:{kind}"), "detail": why });
-            Reply { kind: "application/problem+json", ..ok(400, &problem) }
+            let status = if kind == "alreadyReplaced" { 409 } else { 400 };
+            Reply { kind: "application/problem+json", ..ok(status, &problem) }
         }),
         _ => ok(404, &Value::Null),
     };
     let location = reply.location.map_or_else(String::new, |url| format!("Location: {}{url}\r\n", state.base));
     let body = if method == "HEAD" { "" } else { reply.body.as_str() };
     let head = format!(
-        "HTTP/1.1 {} X\r\nReplay-Nonce: {}\r\n{location}Content-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 {} X\r\nReplay-Nonce: {}\r\n{location}Content-Type: {}\r\nContent-Length: {}\r\n\
+         Retry-After: {}\r\nConnection: close\r\n\r\n",
         reply.status,
         state.nonce(),
         reply.kind,
-        body.len()
+        body.len(),
+        // Of an order it is asked again soon, of a certificate tomorrow.
+        if path.starts_with("/renewal/") { 86_400 } else { 1 },
     );
     // A client that is gone needs no answer.
     let _sent = stream.write_all(format!("{head}{body}").as_bytes());
@@ -319,7 +343,25 @@ fn answer(state: &Arc<State>, path: &str, account: usize, key: &Key, payload: &V
         };
         let name = identifier["value"].as_str().unwrap_or_default().to_owned();
         let mut inner = state.inner();
-        inner.orders.push(Order { name, account, status: "pending", why: None, chain: None });
+        let replaces = payload["replaces"].as_str().map(str::to_owned);
+        if let Some(replaces) = &replaces {
+            let earlier = identified(&inner, replaces).ok_or_else(|| bad("there is no such certificate"))?;
+            if inner.orders[earlier].name != name {
+                return Err(bad("that certificate is for another name"));
+            }
+            if inner.orders.iter().any(|order| order.replaces.as_ref() == Some(replaces)) {
+                return Err(("alreadyReplaced", "another has taken its place".to_owned()));
+            }
+        }
+        inner.orders.push(Order {
+            name,
+            account,
+            status: "pending",
+            why: None,
+            chain: None,
+            der: Vec::new(),
+            replaces,
+        });
         let number = inner.orders.len() - 1;
         let order = order(state, number, &inner.orders[number]);
         return Ok(Reply { location: Some(format!("/order/{number}")), ..ok(201, &order) });
@@ -355,9 +397,9 @@ fn answer(state: &Arc<State>, path: &str, account: usize, key: &Key, payload: &V
             let key = requested(&request, &entry.name)?;
             let name = entry.name.clone();
             let life = inner.lives.pop_front().unwrap_or((Duration::ZERO, Duration::from_hours(90 * 24)));
-            let chain = sign(&state.authority, &name, &Point(key), life);
+            let certificate = sign(&state.authority, &name, &Point(key), life, number);
             let entry = &mut inner.orders[number];
-            (entry.status, entry.chain) = ("valid", Some(chain));
+            (entry.status, entry.chain, entry.der) = ("valid", Some(certificate.pem()), certificate.der().to_vec());
             Ok(ok(200, &order(state, number, entry)))
         }
         "certificate" => {
@@ -366,6 +408,23 @@ fn answer(state: &Arc<State>, path: &str, account: usize, key: &Key, payload: &V
         }
         _ => Err(bad("no such resource")),
     }
+}
+
+/// RFC 9773 §4.2; nobody has to sign for that.
+fn renewal(inner: &Inner, identifier: &str) -> Reply {
+    match (&inner.window, identified(inner, identifier)) {
+        (Some([start, end]), Some(_)) => ok(200, &json!({ "suggestedWindow": { "start": start, "end": end } })),
+        _ => ok(404, &json!({ "type": "urn:ietf:params:acme:error:malformed", "detail": "nothing is known of it" })),
+    }
+}
+
+/// The order whose certificate has this name: the key of its authority, and its number.
+fn identified(inner: &Inner, identifier: &str) -> Option<usize> {
+    let (key, number) = identifier.split_once('.')?;
+    let (key, number) = (URL_SAFE_NO_PAD.decode(key).ok()?, URL_SAFE_NO_PAD.decode(number).ok()?);
+    let key = [b"\x06\x03\x55\x1d\x23\x04\x18\x30\x16\x80\x14", &key[..]].concat();
+    let number = [&[2, u8::try_from(number.len()).ok()?][..], &number].concat();
+    inner.orders.iter().position(|order| holds(&order.der, &key) && holds(&order.der, &number))
 }
 
 fn token(number: usize) -> String {
@@ -380,6 +439,9 @@ fn order(state: &State, number: usize, order: &Order) -> Value {
         "authorizations": [format!("{base}/authorization/{number}")],
         "finalize": format!("{base}/finalize/{number}"),
     });
+    if let Some(replaces) = &order.replaces {
+        shown["replaces"] = json!(replaces);
+    }
     if order.chain.is_some() {
         shown["certificate"] = json!(format!("{base}/certificate/{number}"));
     }
@@ -479,13 +541,16 @@ fn der(bytes: &[u8]) -> Option<(usize, &[u8])> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "certificates that live for seconds are made by the machine's clock")]
-fn sign(authority: &Authority, name: &str, key: &Point, (age, life): Life) -> String {
+fn sign(authority: &Authority, name: &str, key: &Point, (age, life): Life, number: usize) -> Certificate {
     let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
     params.distinguished_name = DistinguishedName::new();
+    params.use_authority_key_identifier_extension = true;
+    // Its first bit is set, which takes a byte before it.
+    params.serial_number = Some(SerialNumber::from_slice(&[&[0x87][..], &number.to_be_bytes()].concat()));
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later than 1970");
     params.not_before = rcgen::date_time_ymd(1970, 1, 1) + now.saturating_sub(age);
     params.not_after = params.not_before + life;
-    params.signed_by(key, &authority.issuer).expect("the authority signs").pem()
+    params.signed_by(key, &authority.issuer).expect("the authority signs")
 }
 
 /// Whoever answers is to show the proof, and nobody vouches for that.

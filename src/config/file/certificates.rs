@@ -19,6 +19,11 @@ pub(crate) struct AcmeTable {
     /// A file with the certificate (PEM) of the authority that vouches for the ACME server itself, where that is one of
     /// your own. Only it is believed then; without it the authorities that this machine trusts are.
     pub(crate) ca_file: Option<String>,
+    /// The key identifier of an external account binding (RFC 8555 §7.3.4), for an authority that signs only for its customers:
+    /// it gives the identifier and the key. They are used once, when the gateway makes its account.
+    pub(crate) eab_key_id: Option<String>,
+    /// A file with the MAC key that belongs to it, as the authority gives it (base64url); readable by its owner only.
+    pub(crate) eab_mac_key_file: Option<String>,
 }
 
 /// A certificate of the gateway, and its key.
@@ -39,6 +44,8 @@ impl Default for AcmeTable {
             contact: String::new(),
             folder: "acme".to_owned(),
             ca_file: None,
+            eab_key_id: None,
+            eab_mac_key_file: None,
         }
     }
 }

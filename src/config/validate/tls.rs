@@ -7,7 +7,7 @@ use super::urls::Reported;
 use super::{Findings, Surroundings};
 use crate::config::file::{AcmeTable, ServerTable};
 use crate::config::problems::Problem;
-use crate::config::settings::{AcmeSettings, CertificateFiles, ClientCertificates, TlsSettings};
+use crate::config::settings::{AcmeSettings, CertificateFiles, ClientCertificates, ExternalBinding, TlsSettings};
 use crate::config::tree::At;
 
 /// What only one of plain and TLS understands would be silently ignored with the other.
@@ -98,22 +98,51 @@ fn acme(
     let folder = around.path(&at.key("folder"), &table.folder, findings);
     let ca_at = at.key("ca_file");
     let authorities = table.ca_file.as_ref().map(|file| around.path(&ca_at, file, findings).ok_or(Reported));
+    let binding = binding(table, at, around, findings);
     if read.is_none() || directory.is_none() {
         return Err(Reported);
     }
-    let (contact, authorities) = (contact?, authorities.transpose()?);
+    let (contact, authorities, binding) = (contact?, authorities.transpose()?, binding?);
     let settings = AcmeSettings {
         directory: table.directory.clone(),
         names,
         contact,
         folder: folder.ok_or(Reported)?,
         authorities,
+        binding,
     };
     if settings.names.is_empty() {
         without_domains(table, at, findings)?;
         return Ok(None);
     }
     Ok(Some(settings))
+}
+
+/// Both keys, or neither.
+fn binding(
+    table: &AcmeTable,
+    at: &At<'_>,
+    around: &Surroundings<'_>,
+    findings: &mut Findings,
+) -> Result<Option<ExternalBinding>, Reported> {
+    let (id_at, key_at) = (at.key("eab_key_id"), at.key("eab_mac_key_file"));
+    let key_id = table.eab_key_id.as_ref().map(|id| {
+        let good = !id.is_empty() && id.chars().all(|c| c.is_ascii_graphic());
+        let good = if good { Ok(id.clone()) } else { Err("give it as the authority does, without spaces") };
+        findings.value(&id_at, id, good).ok_or(Reported)
+    });
+    let mac_key = table.eab_mac_key_file.as_ref().map(|file| around.path(&key_at, file, findings).ok_or(Reported));
+    let (given, missing, advice) = match (key_id.transpose()?, mac_key.transpose()?) {
+        (Some(key_id), Some(mac_key)) => return Ok(Some(ExternalBinding { key_id, mac_key })),
+        (None, None) => return Ok(None),
+        (Some(_), None) => (id_at, key_at, "name the file with the key that the authority gave with it"),
+        (None, Some(_)) => (key_at, id_at, "give the identifier that the authority gave with the key"),
+    };
+    if !at.was_removed("eab_key_id") && !at.was_removed("eab_mac_key_file") {
+        let wrong = format!("`{}` has no effect: there is no `{}`", given.name(), missing.name());
+        findings.add(Problem::at(given.key_place(), wrong).instead(advice));
+    }
+    Err(Reported)
 }
 
 fn contact(text: &str, at: &At<'_>, findings: &mut Findings) -> Result<Option<String>, Reported> {
@@ -134,6 +163,8 @@ fn without_domains(table: &AcmeTable, at: &At<'_>, findings: &mut Findings) -> R
         ("contact", table.contact != default.contact),
         ("folder", table.folder != default.folder),
         ("ca_file", table.ca_file != default.ca_file),
+        ("eab_key_id", table.eab_key_id != default.eab_key_id),
+        ("eab_mac_key_file", table.eab_mac_key_file != default.eab_mac_key_file),
     ];
     let domains = at.key("domains");
     match idle.into_iter().find(|(_, given)| *given) {

@@ -46,8 +46,8 @@ impl Obtained {
         self.0.shown.store(Arc::new(ByName::new(keys)));
     }
 
-    pub(super) fn validity(&self, name: &str) -> Option<Validity> {
-        locked(&self.0.by_plan).get(name).map(|certificate| certificate.validity)
+    pub(super) fn certificate(&self, name: &str) -> Option<Certificate> {
+        locked(&self.0.by_plan).get(name).cloned()
     }
 
     /// Shows a proof to who asks for one, until what is returned is dropped.

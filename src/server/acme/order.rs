@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use instant_acme::{
-    Account, AuthorizationStatus, ChallengeType, Identifier, NewOrder, Order, OrderStatus, RetryPolicy,
+    Account, AuthorizationStatus, CertificateIdentifier, ChallengeType, Error, Identifier, NewOrder, Order,
+    OrderStatus, RetryPolicy,
 };
 use rcgen::{CertificateParams, CustomExtension, DistinguishedName, KeyPair};
 use rustls::crypto::aws_lc_rs;
@@ -12,12 +13,13 @@ use rustls::sign::CertifiedKey;
 use zeroize::Zeroizing;
 
 use super::obtained::{Certificate, Obtained, Proving};
-use super::{AcmeError, folder};
+use super::{AcmeError, folder, is, renewal_info};
 use crate::clock::Clock;
 use crate::server::tls::validity::Age;
 
-/// How long the authority may take to look at the proof, and again to sign.
-const PATIENCE: RetryPolicy = RetryPolicy::new().timeout(Duration::from_mins(1));
+/// How long the authority may take to look at the proof, and again to sign. It is asked more and more rarely, and given up
+/// before a pause that would be too long: twice as long each time, that would be after a quarter of the minute.
+const PATIENCE: RetryPolicy = RetryPolicy::new().timeout(Duration::from_mins(1)).backoff(1.2);
 
 /// The authority's clock may be so much ahead of ours: what it signs now begins later here.
 const SKEW: Duration = Duration::from_mins(1);
@@ -28,14 +30,16 @@ pub(super) struct Made {
     pub(super) pem: Zeroizing<String>,
 }
 
+/// In the place of the one that is shown now.
 pub(super) async fn certificate(
     account: &Account,
     obtained: &Obtained,
     name: &str,
     clock: &dyn Clock,
 ) -> Result<Made, AcmeError> {
-    let identifiers = [Identifier::Dns(name.to_owned())];
-    let mut order = account.new_order(&NewOrder::new(&identifiers)).await?;
+    let shown = obtained.certificate(name);
+    let replaced = shown.and_then(|shown| renewal_info::identifier(shown.key.cert.first()?));
+    let mut order = ordered(account, name, replaced).await?;
     let proving = prove(&mut order, obtained, name).await?;
     if proving.is_some() || order.state().status == OrderStatus::Pending {
         let polled = order.poll_ready(&PATIENCE).await;
@@ -66,6 +70,28 @@ pub(super) async fn certificate(
         return Err(AcmeError::Certificate("it is not valid yet: is the clock right?".to_owned()));
     }
     Ok(Made { certificate, pem })
+}
+
+/// Says which certificate the new one replaces (RFC 9773 §5): authorities let that pass where they limit how often they sign.
+async fn ordered(
+    account: &Account,
+    name: &str,
+    replaced: Option<CertificateIdentifier<'static>>,
+) -> Result<Order, Error> {
+    let identifiers = [Identifier::Dns(name.to_owned())];
+    let order = NewOrder::new(&identifiers);
+    let Some(replaced) = replaced else { return account.new_order(&order).await };
+    match account.new_order(&order.replaces(replaced)).await {
+        Err(Error::Api(problem)) if is(&problem, "accountDoesNotExist") || is(&problem, "rateLimited") => {
+            Err(Error::Api(problem))
+        }
+        Err(error) => {
+            // It knows of no such thing, or not of this certificate: what counts is that there is another.
+            tracing::debug!(name, %error, "the order does not say which certificate it replaces");
+            account.new_order(&NewOrder::new(&identifiers)).await
+        }
+        ordered => ordered,
+    }
 }
 
 /// Shows the proof where one is asked for, and says that it can be looked at. `None` where the authority remembers an

@@ -51,7 +51,7 @@ pub(super) fn certified_key(
 }
 
 /// Like every key, it may be read by its owner only.
-fn private(file: &Path) -> Result<Zeroizing<String>, TlsError> {
+pub(in crate::server) fn private(file: &Path) -> Result<Zeroizing<String>, TlsError> {
     secrets::read_private(file).map_err(|error| match error {
         SecretsError::Missing(file) => TlsError::Unreadable { file, error: io::ErrorKind::NotFound.into() },
         SecretsError::Io { path: file, error } => TlsError::Unreadable { file, error },
