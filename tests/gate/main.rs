@@ -21,6 +21,7 @@ mod restart;
 mod rows;
 mod running;
 mod stories;
+mod systemd;
 mod tls;
 #[cfg(feature = "otel")]
 mod traces;

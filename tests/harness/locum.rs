@@ -26,8 +26,12 @@ const DISK: &str = "TEST_DISK";
 /// Says that its standard input is a socket that it is to listen on, handed over as systemd does it.
 const SOCKET: &str = "TEST_SOCKET";
 
+/// Says what `systemd-socket-activate` is told before it starts the gateway, which it does when somebody connects.
+const BY_SYSTEMD: &str = "TEST_BY_SYSTEMD";
+
 /// Starts the gateway (`$0`, with the configuration as its third argument) in what the environment says.
 const SURROUNDINGS: &str = r#"
+if [ -n "$TEST_BY_SYSTEMD" ]; then exec systemd-socket-activate -E LOCUM__LOG__FORMAT $TEST_BY_SYSTEMD "$0" "$@"; fi
 if [ -n "$TEST_SOCKET" ]; then exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; fi
 if [ -n "$TEST_DESCRIPTORS" ]; then ulimit -n "$TEST_DESCRIPTORS"; fi
 if [ -z "$TEST_DISK" ]; then exec "$0" "$@"; fi
@@ -160,6 +164,19 @@ impl Locum {
     pub fn start_on(configuration: &str, socket: &std::net::TcpListener) -> Self {
         let environment = vec![(SOCKET.to_owned(), "yes".to_owned())];
         Self::run_with(Self::prepare(configuration), environment, Self::as_input(socket))
+    }
+
+    /// On sockets that systemd opens: addresses, and names of files in the gateway's folder. Begins with the first that
+    /// connects to one of them, who has to be another thread.
+    pub fn start_by_systemd(configuration: &str, sockets: &[&str], names: &str) -> Self {
+        let folder = Self::prepare(configuration);
+        let place = |socket: &&str| match socket.parse::<SocketAddr>() {
+            Ok(address) => format!("--listen={address} "),
+            Err(_) => format!("--listen={} ", folder.path().join(socket).display()),
+        };
+        let words = sockets.iter().map(place).collect::<String>() + names;
+        let environment = vec![(BY_SYSTEMD.to_owned(), words)];
+        Self::run(folder, environment)
     }
 
     /// What it says when it does not start on such a socket.
