@@ -9,6 +9,7 @@ mod files;
 mod limits;
 mod remarks;
 mod rooms;
+mod secrets;
 mod shape;
 mod tables;
 mod tracing;

@@ -7,6 +7,7 @@ mod acme;
 mod bodies;
 mod crowd;
 mod dev;
+mod error_pages;
 mod failing_apps;
 mod failover;
 mod full_disk;
