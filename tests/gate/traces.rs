@@ -1,13 +1,49 @@
 //! Traces of the real binary: what it is configured with, who is told, and that its end waits for nobody.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::TlsAcceptor;
+
+use crate::authority::{Authority, Identity};
 use crate::collector::{Collector, attribute};
 use crate::locum::{Locum, configuration};
 use crate::upstream::{Next, Upstream};
 
 fn tracing(endpoint: &str, more: &str) -> String {
     format!("[tracing]\nendpoint = \"{endpoint}\"\nsample_one_in = 1\n{more}")
+}
+
+/// Ends TLS in front of a server without it; where it listens.
+fn behind_tls(identity: &Identity, server: SocketAddr) -> SocketAddr {
+    let chain = vec![CertificateDer::from_pem_file(identity.certificate()).unwrap()];
+    let key = PrivateKeyDer::from_pem_file(identity.key()).unwrap();
+    let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    let acceptor = TlsAcceptor::from(Arc::new(builder.with_single_cert(chain, key).unwrap()));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            while let Ok((tcp, _)) = listener.accept().await {
+                let acceptor = acceptor.clone();
+                tokio::spawn(async move {
+                    let mut tls = acceptor.accept(tcp).await?;
+                    let mut plain = tokio::net::TcpStream::connect(server).await?;
+                    tokio::io::copy_bidirectional(&mut tls, &mut plain).await
+                });
+            }
+        });
+    });
+    address
 }
 
 fn metrics(gate: &Locum) -> String {
@@ -45,6 +81,29 @@ fn the_last_spans_are_sent_before_the_end() {
     assert_eq!(attribute(&resource.attributes, "service.name").unwrap(), "front-gate");
     assert_eq!(collector.spans().len(), 40, "{}", gate.log());
     assert!(!gate.log().contains("let-me-in"), "{}", gate.log());
+}
+
+/// G13: a collector behind TLS is told where the authority that is configured vouches for it, and nothing where another does.
+#[test]
+fn spans_go_by_tls_to_who_proves_to_be_the_collector() {
+    let (upstream, authority, stranger) = (Upstream::echo(), Authority::new(), Authority::new());
+    for (vouches, taken) in [(&authority, true), (&stranger, false)] {
+        let collector = Collector::start();
+        let address = behind_tls(&vouches.vouch_for("localhost"), collector.0.address);
+        let ca = format!("ca_file = \"{}\"\n", authority.certificate().display());
+        let table = tracing(&format!("https://localhost:{}", address.port()), &ca);
+        let mut gate = Locum::start(&configuration(upstream.address, &table));
+        for number in 0..5 {
+            assert_eq!(gate.get("app.test", &format!("/pub/{number}"), "").status, 200);
+        }
+        if !taken {
+            crate::https::wait_for_log(&gate, "the collector of traces takes no spans");
+            assert!(gate.log().to_ascii_lowercase().contains("certificate"), "{}", gate.log());
+        }
+        assert!(gate.terminate(), "{}", gate.log());
+        assert_eq!(collector.spans().len(), if taken { 10 } else { 0 }, "{}", gate.log());
+        assert_eq!(collector.0.connections() > 0, taken, "nothing is said before the handshake is done");
+    }
 }
 
 /// G13: a collector that hangs costs spans, which are counted, and two seconds at the end.

@@ -1,4 +1,4 @@
-"""gRPC through the gateway, by grpcio on both sides: HTTP/2 without TLS in, and out."""
+"""gRPC through the gateway, by grpcio on both sides: HTTP/2 with TLS and without in, and without out."""
 import base64
 import itertools
 import pathlib
@@ -8,6 +8,7 @@ import tempfile
 import grpc
 import pytest
 
+from certificates import Authority
 from gateway import Locum
 from grpc_app import SERVICE, GrpcApp
 from ports import free_port
@@ -23,9 +24,14 @@ def app():
     app.stop()
 
 
-@pytest.fixture(scope="module")
-def gate(app):
+@pytest.fixture(scope="module", params=["h2c", "tls"])
+def gate(app, request):
     folder = pathlib.Path(tempfile.mkdtemp(prefix="locum-grpc-"))
+    authority, server = None, "h2c = true"
+    if request.param == "tls":
+        authority = Authority(folder)
+        certificate, key = authority.issue("gate.example.test")
+        server = f'[[server.tls]]\ncertificate_file = "{certificate}"\nkey_file = "{key}"'
     away = free_port()
     gate = Locum(
         folder,
@@ -47,7 +53,9 @@ http2 = true
 path = "/away.Gone/*"
 public = true
 """,
+        server,
     )
+    gate.authority = authority
     gate.start()
     gate.run("role", "add", "nobody")
     gate.person("grpc-owner", apps=["echo"])
@@ -63,7 +71,12 @@ def pat(gate):
 
 @pytest.fixture
 def channel(gate):
-    with grpc.insecure_channel(f"127.0.0.1:{gate.port}") as channel:
+    address = f"127.0.0.1:{gate.port}"
+    if gate.authority is None:
+        opened = grpc.insecure_channel(address)
+    else:
+        opened = grpc.secure_channel(address, grpc.ssl_channel_credentials(gate.authority.certificate.read_bytes()))
+    with opened as channel:
         grpc.channel_ready_future(channel).result(timeout=10)
         yield channel
 
