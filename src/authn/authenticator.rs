@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::handle::{self, Authn, Question, Settings};
+use super::handle::{self, Authn, Queued, Settings};
 use super::journal;
 use super::judge::Judge;
 use super::lockout::Lockout;
@@ -43,7 +43,7 @@ pub fn build(settings: Settings, parts: Parts, random: &mut dyn FnMut(&mut [u8])
 #[derive(Debug)]
 pub struct Authenticator {
     judge: Arc<Judge>,
-    questions: mpsc::Receiver<Question>,
+    questions: mpsc::Receiver<Queued>,
     writer: journal::Writer,
 }
 
@@ -58,9 +58,10 @@ impl Authenticator {
         uses.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                question = questions.recv() => {
-                    let Some(question) = question else { break };
+                queued = questions.recv() => {
+                    let Some(queued) = queued else { break };
                     let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { break };
+                    let Some(question) = queued.take_up() else { continue };
                     let judge = Arc::clone(&judge);
                     under_way.spawn(async move {
                         judge.answer(question).await;

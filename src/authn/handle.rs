@@ -12,6 +12,7 @@ use http::HeaderMap;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::backlog::{Backlog, Waiting};
 use super::digest::{Digest, DigestKey};
 use super::lockout::Lockout;
 use super::presented::{Accepts, Presentation, Presented, present};
@@ -28,8 +29,11 @@ pub struct Settings {
     pub token_prefix: String,
     /// How many proven credentials are remembered at most.
     pub remembered: usize,
-    /// How many questions may wait for the control runtime; one more is answered `Unavailable`.
+    /// How many questions may wait for the control runtime; one more is answered `Unavailable`. Strangers leave an eighth
+    /// of it to others.
     pub queue: usize,
+    /// How long a stranger's question may wait before somebody judges it; after that it is `Late`.
+    pub judgement_wait: Duration,
     /// How many credentials are judged at the same time.
     pub parallel: usize,
     /// How long an answer may take; after that it is `Unavailable`.
@@ -46,6 +50,7 @@ impl Default for Settings {
             token_prefix: String::new(),
             remembered: 100_000,
             queue: 4096,
+            judgement_wait: Duration::from_millis(500),
             parallel: 64,
             timeout: Duration::from_secs(2),
             refusal_quantum: Duration::from_millis(5),
@@ -59,7 +64,7 @@ impl Default for Settings {
 pub struct Authn {
     shared: Arc<Shared>,
     /// Only handles hold this: when the last one is gone, the other side has nobody left to answer.
-    questions: mpsc::Sender<Question>,
+    questions: mpsc::Sender<Queued>,
 }
 
 /// What both sides share.
@@ -70,6 +75,7 @@ pub(super) struct Shared {
     pub(super) verified: Verified,
     /// Exchanged by [`Authn::take_up`].
     pub(super) budget: ArcSwap<Budget>,
+    backlog: Arc<Backlog>,
     lockout: Lockout,
 }
 
@@ -96,18 +102,40 @@ pub(super) struct Question {
     pub(super) answer: oneshot::Sender<Verdict>,
 }
 
+/// A question that waits to be taken up.
+#[derive(Debug)]
+pub(super) struct Queued {
+    question: Question,
+    waiting: Waiting,
+    /// Whether its credential is proven on this node, and only has to be judged again.
+    is_proven: bool,
+}
+
+impl Queued {
+    /// The question, to be judged now; nothing when it was a stranger's and has waited too long, and has its answer.
+    pub(super) fn take_up(self) -> Option<Question> {
+        let Self { question, waiting, is_proven } = self;
+        if waiting.ends_too_late(Instant::now()) && !is_proven {
+            let _nobody_listens = question.answer.send(Verdict::Late);
+            return None;
+        }
+        Some(question)
+    }
+}
+
 /// Makes the handle and the end at which its questions arrive. `random` is drawn from once, for the key
 /// under which proven credentials are remembered.
 pub(super) fn open(
     settings: Settings,
     lockout: Lockout,
     random: &mut dyn FnMut(&mut [u8]),
-) -> (Authn, mpsc::Receiver<Question>) {
+) -> (Authn, mpsc::Receiver<Queued>) {
     let (questions, arriving) = mpsc::channel(settings.queue);
     let shared = Shared {
         key: DigestKey::generate(random),
         verified: Verified::new(settings.remembered),
         budget: ArcSwap::from_pointee(Budget::of(settings.throttle)),
+        backlog: Arc::new(Backlog::new(settings.judgement_wait)),
         lockout,
         settings,
     };
@@ -119,8 +147,9 @@ impl Authn {
         &self.shared
     }
 
-    /// Goes by another budget of failures from now on; every source begins it anew.
-    pub fn take_up(&self, throttle: ThrottleSettings) {
+    /// Goes by another budget of failures from now on, which every source begins anew, and by another patience.
+    pub fn take_up(&self, throttle: ThrottleSettings, judgement_wait: Duration) {
+        self.shared.backlog.take_up(judgement_wait);
         if self.shared.budget.load().throttle != throttle {
             self.shared.budget.store(Arc::new(Budget::of(throttle)));
         }
@@ -146,6 +175,11 @@ impl Authn {
     pub fn throttled(&self, presented: &Presented, address: Option<IpAddr>, now: Timestamp) -> Option<Duration> {
         let digest = self.shared.key.digest(presented);
         self.shared.throttled(digest.as_ref(), address, now)
+    }
+
+    /// Whether so many wait to be judged that a stranger need not ask.
+    pub fn is_behind(&self) -> bool {
+        self.shared.backlog.is_long(Instant::now())
     }
 
     /// Whether a credential was proven on this node and nothing has taken that back, be it that a failure on record is to
@@ -175,7 +209,9 @@ impl Authn {
                 metrics::counter!("locum_refusals_total", "reason" => reason.slug()).increment(1);
                 return Verdict::Refused(reason);
             }
-            let verdict = shared.ask(&questions, presented, digest, source).await;
+            let is_proven = digest.is_some_and(|digest| shared.verified.stands(&digest, source.address, now));
+            let question = |answer| Question { presented, digest, source, answer };
+            let verdict = shared.ask(&questions, question, is_proven).await;
             if let Verdict::Refused(_) = verdict {
                 tokio::time::sleep_until(next_tick(started, Instant::now(), shared.settings.refusal_quantum)).await;
             }
@@ -198,13 +234,14 @@ impl Shared {
 
     async fn ask(
         &self,
-        questions: &mpsc::Sender<Question>,
-        presented: Presented,
-        digest: Option<Digest>,
-        source: Source,
+        questions: &mpsc::Sender<Queued>,
+        question: impl FnOnce(oneshot::Sender<Verdict>) -> Question,
+        is_proven: bool,
     ) -> Verdict {
         let (answer, answered) = oneshot::channel();
-        if questions.try_send(Question { presented, digest, source, answer }).is_err() {
+        let reserved = if is_proven { 0 } else { self.settings.queue / 8 };
+        let queued = || Queued { question: question(answer), waiting: self.backlog.join(Instant::now()), is_proven };
+        if questions.capacity() <= reserved || questions.try_send(queued()).is_err() {
             metrics::counter!("locum_judgements_unavailable_total", "why" => "queue").increment(1);
             return Verdict::Unavailable;
         }

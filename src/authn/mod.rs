@@ -9,6 +9,7 @@
 //!   verdict     proven, refused, throttled, unavailable
 //!
 //!   authenticator  what answers the questions, and the making of both sides
+//!   backlog        how long questions wait, and when no more are asked
 //!   judge          one look-up, one HMAC, one step of the counter
 //!   judgement      the rules of the answer, pure: who is charged, who is told
 //!   flights        judgements under way, shared by identical good credentials
@@ -22,6 +23,7 @@
 //! thread that serves.
 
 mod authenticator;
+mod backlog;
 mod check;
 mod digest;
 mod flights;

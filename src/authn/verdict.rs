@@ -24,6 +24,8 @@ pub enum Verdict {
     Refused(RefusalReason),
     /// The source has failed too often; not judged and not counted. Try again after so long (L8).
     Throttled(Duration),
+    /// Too many wait to be judged; not judged and not counted.
+    Late,
     /// Nobody could judge: no store, no counter, no room. Refused without an opinion (503).
     Unavailable,
 }

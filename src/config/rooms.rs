@@ -28,6 +28,7 @@ impl Settings {
         authn::Settings {
             token_prefix: self.pats.prefix.clone(),
             throttle: self.throttle,
+            judgement_wait: self.judgement_wait,
             ..authn::Settings::default()
         }
     }

@@ -40,6 +40,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What bounds their requests all together.
     pub slots: SlotSettings,
+    /// How long a stranger's credential may wait to be judged.
+    pub judgement_wait: Duration,
     pub pats: PatsSettings,
     pub secrets: SecretsSettings,
     pub log: log::Settings,

@@ -139,7 +139,7 @@ impl Reloader {
             NotTaken::Failed(format!("the store did not take the apps of the configuration: {error}"))
         })?;
 
-        self.authn.take_up(settings.throttle);
+        self.authn.take_up(settings.throttle, settings.judgement_wait);
         self.lockout.take_up(settings.lockout());
         self.provision.take_up(settings.provision());
         if let Err(error) = self.log.take_up(&settings.log.filter) {

@@ -435,6 +435,9 @@ fn admin_state(house: &House, metrics: Metrics, reloader: &Arc<Reloader>, restar
     state.notes = Arc::new(move || {
         let mut notes = house::notes(&lockout);
         notes.extend(in_force.gateway.load().notes());
+        if in_force.authn.is_behind() {
+            notes.push("credentials wait too long to be judged: callers that are not known are turned away".to_owned());
+        }
         Box::pin(std::future::ready(notes))
     });
     state.metrics = Some(metrics);

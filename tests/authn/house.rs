@@ -122,7 +122,9 @@ impl House {
         );
         lockout.load().await.unwrap();
         let throttle = ThrottleSettings { burst: NonZeroU32::new(plan.burst).unwrap(), per_second: NonZeroU32::MIN };
-        let settings = Settings { refusal_quantum: plan.quantum, throttle, ..Settings::default() };
+        // A busy machine keeps everybody waiting.
+        let judgement_wait = Duration::from_secs(30);
+        let settings = Settings { refusal_quantum: plan.quantum, throttle, judgement_wait, ..Settings::default() };
         let parts = Parts {
             store: store.clone(),
             peppers: peppers.clone(),

@@ -15,7 +15,7 @@ fn the_limits_reach_the_server_and_have_bounds() {
     assert_eq!(read(APP).limits, Limits::default());
     let said = "[limits]\nconnections = 7\nhandshake_timeout = \"1s\"\nhead_timeout = \"2s\"\nidle_timeout = \"3s\"\n\
                 stall_timeout = \"4s\"\nmin_rate = 0\nhead_bytes = \"16KiB\"\nhead_fields = 50\n\
-                http2_head_bytes = \"8KiB\"\nhttp2_streams = 8\nrequests = 9\nreserved_percent = 30\n";
+                http2_head_bytes = \"8KiB\"\nhttp2_streams = 8\nrequests = 9\nreserved_percent = 30\njudgement_wait = \"90ms\"\n";
     let settings = read(&format!("{APP}{said}"));
     let seconds = Duration::from_secs;
     let limits = Limits {
@@ -35,6 +35,8 @@ fn the_limits_reach_the_server_and_have_bounds() {
     let slots = |requests, reserved_percent| SlotSettings { requests: NonZeroUsize::new(requests), reserved_percent };
     assert_eq!((settings.gateway().slots, SlotSettings::default()), (slots(9, 30), slots(0, 20)));
     assert_eq!(read(APP).gateway().slots, SlotSettings::default());
+    let waits = (settings.authn().judgement_wait, read(APP).authn().judgement_wait);
+    assert_eq!(waits, (Duration::from_millis(90), Duration::from_millis(500)));
     let clients = settings.gateway().clients;
     assert_eq!((clients.head_fields, clients.stall_timeout, clients.min_rate), (50, seconds(4), None));
     for (key, problem) in [
@@ -44,6 +46,7 @@ fn the_limits_reach_the_server_and_have_bounds() {
             "locum.toml:5:20: `limits.http2_head_bytes` cannot be `64`; give a whole number and one of `B`, `KiB`, `MiB`, \
              `GiB`, such as `10MiB`",
         ),
+        ("judgement_wait = \"3s\"", "locum.toml:5:18: `limits.judgement_wait` cannot be `3s`; give at most `2s`"),
         ("stall_timeout = \"0s\"", "locum.toml:5:17: `limits.stall_timeout` cannot be `0s`; give more than nothing"),
     ] {
         assert_eq!(wrong_beside_an_app(&format!("[limits]\n{key}")), problem);

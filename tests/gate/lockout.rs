@@ -159,7 +159,9 @@ async fn attempt(address: SocketAddr, source: IpAddr, line: &str, ready: Option<
 fn a_thousand_parallel_attempts_trip_once(extra: &str) {
     const ATTEMPTS: usize = 1_000;
     let upstream = Upstream::echo();
-    let gate = Locum::start(&configuration(upstream.address, extra));
+    // Every one of them is to be judged, however slow the machine is.
+    let extra = format!("[limits]\njudgement_wait = \"2s\"\n{extra}");
+    let gate = Locum::start(&configuration(upstream.address, &extra));
     let user = gate.add_proxy_user_of("ann");
     assert_eq!(gate.get("app.test", "/x", &user.basic()).status, 200);
     let seen_before = upstream.count();

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use locum::gateway::SlotSettings;
 use locum::server::entrance::Entrance;
@@ -23,7 +24,7 @@ fn gated() -> (Upstream, Arc<AtomicBool>) {
         |_, _| None,
         move |seen, stream| {
             while seen.target().ends_with("slow") && !opened.load(Ordering::SeqCst) {
-                std::thread::sleep(std::time::Duration::from_millis(5));
+                std::thread::sleep(Duration::from_millis(5));
             }
             respond(stream, "200 OK", &[], b"here")
         },
@@ -209,4 +210,44 @@ fn a_websocket_has_its_place_until_it_ends() {
     }
     drop(client);
     wait_until("it has ended", || !is_full(&world));
+}
+
+/// DS-001, G12: while nobody is judged in time, strangers with a credential are turned away at once, and those that waited
+/// too long unjudged; who is known, and who need not be judged, is served, and a known caller who has to be judged again
+/// is waited for.
+#[test]
+fn who_would_wait_too_long_to_be_judged_is_turned_away() {
+    const PATIENCE: Duration = Duration::from_millis(400);
+    let upstream = Upstream::echo();
+    let world = World::open(&Plan { judgement_wait: PATIENCE, ..Plan::of(upstream.address) });
+    let (billing, orders) = (world.proxy_user("billing", &["user"]), world.proxy_user("orders", &["user"]));
+    let guessed_at = world.proxy_user("nightly", &["user"]);
+    let (known, stranger, again) = (billing.basic(), orders.basic(), guessed_at.basic());
+    let guess = Credential { token: "x".to_owned(), ..orders }.basic();
+    assert_eq!((status(&world, "/app/x", &known), status(&world, "/app/x", &again)), (200, 200));
+    assert_eq!(status(&world, "/app/x", &Credential { token: "x".to_owned(), ..guessed_at }.basic()), 401);
+
+    world.stalled.store(true, Ordering::SeqCst);
+    let (mut first, mut waits) = (ask(&world, "/app/x", &stranger), vec![ask(&world, "/app/x", &again)]);
+    std::thread::sleep(PATIENCE / 2 + Duration::from_millis(50));
+    let started = Instant::now();
+    for lines in [&stranger, &guess] {
+        let refused = answer(&world, "/app/x", lines);
+        assert_eq!((refused.status, refused.value("retry-after")), (503, Some("1")), "{}", refused.text());
+        assert!(refused.text().contains("\"overloaded\""), "{}", refused.text());
+    }
+    for (target, lines, expected) in [("/app/x", &*known, 200), ("/pub/x", "", 200), ("/app/x", "", 401)] {
+        assert_eq!(status(&world, target, lines), expected, "{target}");
+    }
+    assert!(started.elapsed() < Duration::from_millis(1_500), "nobody of them waited: {:?}", started.elapsed());
+    waits.push(ask(&world, "/app/x", &again));
+    std::thread::sleep(PATIENCE / 2);
+    world.stalled.store(false, Ordering::SeqCst);
+    let late = first.answer().unwrap();
+    assert_eq!(late.status, 503);
+    assert!(late.text().contains("\"overloaded\""), "{}", late.text());
+    for mut waits in waits {
+        assert_eq!(waits.answer().unwrap().status, 200, "who was proven is no stranger");
+    }
+    wait_until("strangers are judged again", || status(&world, "/app/x", &stranger) == 200);
 }

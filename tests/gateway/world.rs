@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -50,6 +53,7 @@ pub(crate) struct Plan {
     pub(crate) throttle: u32,
     pub(crate) limits: Limits,
     pub(crate) slots: SlotSettings,
+    pub(crate) judgement_wait: Duration,
     pub(crate) app_connections: AppConnections,
     pub(crate) hops: HopSettings,
     pub(crate) entrance: Entrance,
@@ -72,6 +76,8 @@ impl Plan {
             limits: Limits::default(),
             // So many that connections to apps run out first, where those are few.
             slots: SlotSettings { requests: NonZeroUsize::new(10_000), ..SlotSettings::default() },
+            // As long as anybody waits: a busy machine keeps many waiting.
+            judgement_wait: Duration::from_secs(2),
             app_connections: AppConnections::up_to(4096),
             hops: HopSettings::default(),
             entrance: Entrance::default(),
@@ -85,6 +91,8 @@ impl Plan {
 pub(crate) struct World {
     pub(crate) address: SocketAddr,
     pub(crate) in_flight: InFlight,
+    /// While this is set, no credential is judged.
+    pub(crate) stalled: Arc<AtomicBool>,
     provision: Provision,
     plane: Option<DataPlane>,
     _watching: Watching,
@@ -221,6 +229,23 @@ fn limited(plan: &Plan) -> AppSettings {
     limited
 }
 
+/// Runs something that stands still while `stalled` is set.
+async fn unless(stalled: Arc<AtomicBool>, run: impl Future<Output = ()>) {
+    let mut run = pin!(run);
+    std::future::poll_fn(|cx| {
+        if !stalled.load(Ordering::SeqCst) {
+            return run.as_mut().poll(cx);
+        }
+        let waker = cx.waker().clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            waker.wake();
+        });
+        Poll::Pending
+    })
+    .await;
+}
+
 /// The same that the configuration says to both.
 fn clients(limits: &Limits) -> ClientSettings {
     let Limits { head_fields, stall_timeout, min_rate, .. } = *limits;
@@ -244,7 +269,7 @@ impl World {
         };
         let apps = apps(plan);
         let names: BTreeSet<AppName> = apps.iter().map(|app| app.name().clone()).collect();
-        let in_flight = InFlight::new();
+        let (in_flight, stalled) = (InFlight::new(), Arc::new(AtomicBool::new(false)));
         let (provision, authn, rights) = runtime.block_on(async {
             let store = Store::open(&settings, Arc::clone(&clock)).await.unwrap();
             let subjects = Subjects::new();
@@ -278,7 +303,8 @@ impl World {
             lockout.load().await.unwrap();
             let throttle =
                 ThrottleSettings { burst: NonZeroU32::new(plan.throttle).unwrap(), per_second: NonZeroU32::MIN };
-            let settings = authn::Settings { throttle, ..authn::Settings::default() };
+            let judgement_wait = plan.judgement_wait;
+            let settings = authn::Settings { throttle, judgement_wait, ..authn::Settings::default() };
             let parts = authn::Parts {
                 store: store.clone(),
                 peppers,
@@ -288,7 +314,7 @@ impl World {
             };
             let (authn, authenticator) = authn::build(settings, parts, &mut |bytes| rand::fill(bytes));
             let (access, role_sets) = authz::build(authz::Settings::default(), store, subjects);
-            tokio::spawn(authenticator.run());
+            tokio::spawn(unless(Arc::clone(&stalled), authenticator.run()));
             tokio::spawn(role_sets.run());
             (provision, authn, access)
         });
@@ -316,8 +342,9 @@ impl World {
             move |core| gateway.stack(core),
         );
         let (plane, _changes) = started.unwrap();
+        let plane = Some(plane);
         let world =
-            Self { address, in_flight, provision, plane: Some(plane), _watching: watching, runtime, _folder: folder };
+            Self { address, in_flight, stalled, provision, plane, _watching: watching, runtime, _folder: folder };
         for role in ["user", "admin"] {
             let role = RoleName::parse(role).unwrap();
             world.ask(|provision, request| async move {

@@ -46,6 +46,9 @@ pub(crate) struct LimitsTable {
     /// Strangers are turned away when no more than these are left.
     #[schemars(range(min = 0, max = 90))]
     pub(crate) reserved_percent: u8,
+    /// How long a credential that this gateway has not proven may wait until somebody looks at it; at most `2s`. Strangers
+    /// who would wait for longer are turned away with 503.
+    pub(crate) judgement_wait: String,
 }
 
 impl Default for LimitsTable {
@@ -63,6 +66,7 @@ impl Default for LimitsTable {
             http2_streams: 100,
             requests: 0,
             reserved_percent: 20,
+            judgement_wait: "500ms".to_owned(),
         }
     }
 }

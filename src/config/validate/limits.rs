@@ -1,6 +1,7 @@
 //! What bounds clients: the table `[limits]`, and sizes and rates on apps and routes.
 
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
 
 use super::Findings;
 use super::urls::Reported;
@@ -12,6 +13,8 @@ use crate::gateway::SlotSettings;
 use crate::policy::{self, RateLimit};
 
 const KIB: u64 = 1024;
+/// After this nobody waits any more for being judged.
+const LONGEST_JUDGEMENT: Duration = Duration::from_secs(2);
 
 pub(super) fn limits(table: &LimitsTable, at: &At<'_>, findings: &mut Findings) -> Option<Limits> {
     let handshake_timeout = findings.duration(&at.key("handshake_timeout"), &table.handshake_timeout);
@@ -38,6 +41,13 @@ pub(super) fn limits(table: &LimitsTable, at: &At<'_>, findings: &mut Findings) 
 pub(super) fn slots(table: &LimitsTable) -> SlotSettings {
     let LimitsTable { requests, reserved_percent, .. } = *table;
     SlotSettings { requests: NonZeroUsize::new(requests as usize), reserved_percent }
+}
+
+pub(super) fn judgement_wait(table: &LimitsTable, at: &At<'_>, findings: &mut Findings) -> Option<Duration> {
+    let at = at.key("judgement_wait");
+    let wait = findings.duration(&at, &table.judgement_wait)?;
+    let fits = if wait <= LONGEST_JUDGEMENT { Ok(wait) } else { Err("give at most `2s`") };
+    findings.value(&at, &table.judgement_wait, fits)
 }
 
 /// Less would refuse what browsers send, and more is no head.

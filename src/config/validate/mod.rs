@@ -175,6 +175,7 @@ fn settings(file: &File, root: &At<'_>, around: &Surroundings<'_>, findings: &mu
     let lockout = tables::lockout(&file.lockout, &file.redis);
     let throttle = tables::throttle(&file.throttle, &root.key("throttle"), findings);
     let limits = limits::limits(&file.limits, &root.key("limits"), findings);
+    let judgement_wait = limits::judgement_wait(&file.limits, &root.key("limits"), findings);
     let pats = tables::pats(&file.pats, &root.key("pats"), findings);
     let secrets = tables::secrets(&file.secrets, &root.key("secrets"), around, findings);
     let log = tables::log(&file.log, &root.key("log"), findings);
@@ -193,6 +194,7 @@ fn settings(file: &File, root: &At<'_>, around: &Surroundings<'_>, findings: &mu
         throttle: throttle?,
         limits: limits?,
         slots: limits::slots(&file.limits),
+        judgement_wait: judgement_wait?,
         pats: pats?,
         secrets: secrets?,
         log: log?,

@@ -13,7 +13,7 @@ use futures_util::future::{BoxFuture, Either};
 use tower::{Layer, Service};
 
 use super::route::Destination;
-use super::shed::Seated;
+use super::shed::{LATE, Seated};
 use super::throttle::Attempt;
 use super::{NowOr, Step};
 use crate::authn::{Authn, Proven, Source, Verdict};
@@ -131,6 +131,7 @@ impl Authenticate {
                 }
                 Verdict::Refused(reason) => return Err(Refusal::Unauthenticated { accept, reason: reason.slug() }),
                 Verdict::Throttled(wait) => return Err(Refusal::Throttled(wait)),
+                Verdict::Late => return Err(Refusal::Shed(LATE)),
                 Verdict::Unavailable => return Err(Refusal::Undecided("authentication_unavailable")),
             }
         }

@@ -18,6 +18,9 @@ use crate::gateway::refusal::Refusal;
 use crate::gateway::slots::{Caller, Slot, Slots};
 use crate::gateway::visit::Answered;
 
+/// Too many wait to be judged.
+pub(super) const LATE: &str = "judgements_late";
+
 /// Gives each request a slot among what runs in the process.
 #[derive(Debug, Clone)]
 pub(in crate::gateway) struct Shed {
@@ -80,7 +83,9 @@ impl Shed {
         if attempt.known.is_some() {
             return self.slots.take(Caller::Known);
         }
-        self.slots.take(Caller::Stranger).or_else(|refusal| {
+        let as_a_stranger =
+            if self.authn.is_behind() { Err(Refusal::Shed(LATE)) } else { self.slots.take(Caller::Stranger) };
+        as_a_stranger.or_else(|refusal| {
             // One whose name others guess at is judged anew, and is no stranger for that.
             if admitted.was_proven_by(&self.authn) { self.slots.take(Caller::Known) } else { Err(refusal) }
         })
