@@ -6,7 +6,8 @@
 //! an allowance, each such frame takes from it, and time and work give back: a request, an answer, a piece of a body.
 //! Whoever has nothing left is told so, as far as it still listens, and its connection ends.
 //!
-//! What h2 bounds itself is not counted again: CONTINUATION by the size of the head, and DATA that is empty or tiny.
+//! What h2 bounds itself is not counted again: CONTINUATION by the size of the head, and DATA that is empty or tiny. But
+//! DATA of a stream that was reset from here it takes and forgets, for as long as that comes: so this is counted too.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -31,8 +32,13 @@ const BY_ASKING: u32 = 64 + BY_A_REQUEST;
 /// What each frame of a body gives back that we send (Envoy allows as many).
 const BY_DATA: u32 = 10;
 
+/// How many streams that were reset from here are known, which is as many as h2 remembers: of older ones it takes nothing.
+const RESETS_OF_CLIENTS: usize = 64;
+const RESETS_OF_APPS: usize = 256;
+
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const CONTINUATION: u8 = 9;
 const ACK: u8 = 1;
@@ -59,22 +65,25 @@ pub struct FrameGuard<S> {
     incoming: Scan,
     outgoing: Scan,
     allowance: Allowance,
+    resets: Resets,
 }
 
 impl<S> FrameGuard<S> {
     /// Of a connection of which nothing was read or written as HTTP/2.
     pub fn new(stream: S, peer: PeerIs) -> Self {
-        let (incoming, outgoing) = match peer {
-            PeerIs::Client => (Scan::after(PREFACE), Scan::after(0)),
-            PeerIs::App => (Scan::after(0), Scan::after(PREFACE)),
+        let (incoming, outgoing, most_resets) = match peer {
+            PeerIs::Client => (Scan::after(PREFACE), Scan::after(0), RESETS_OF_CLIENTS),
+            PeerIs::App => (Scan::after(0), Scan::after(PREFACE), RESETS_OF_APPS),
         };
-        Self { stream, peer, incoming, outgoing, allowance: Allowance::new() }
+        let resets = Resets { streams: Vec::new(), most: most_resets, next: 0 };
+        Self { stream, peer, incoming, outgoing, allowance: Allowance::new(), resets }
     }
 
     /// Whether the peer may send what it sent.
     fn came(&mut self, mut bytes: &[u8]) -> bool {
-        while let Some(Head { kind, flags }) = self.incoming.next(&mut bytes) {
+        while let Some(Head { kind, flags, stream }) = self.incoming.next(&mut bytes) {
             let cost = match (kind, self.peer) {
+                (DATA, _) if self.resets.contain(stream) => ONE,
                 (DATA | CONTINUATION, _) => continue,
                 (HEADERS, PeerIs::Client) => {
                     self.allowance.earn(BY_A_REQUEST);
@@ -91,8 +100,9 @@ impl<S> FrameGuard<S> {
     }
 
     fn went(&mut self, mut bytes: &[u8]) {
-        while let Some(Head { kind, .. }) = self.outgoing.next(&mut bytes) {
+        while let Some(Head { kind, stream, .. }) = self.outgoing.next(&mut bytes) {
             match (kind, self.peer) {
+                (RST_STREAM, _) => self.resets.add(stream),
                 (DATA, _) => self.allowance.earn(BY_DATA),
                 (HEADERS, PeerIs::App) => self.allowance.earn(BY_ASKING),
                 _ => {}
@@ -204,11 +214,35 @@ impl Allowance {
     }
 }
 
+/// The streams that were reset from here last.
+#[derive(Debug)]
+struct Resets {
+    streams: Vec<u32>,
+    most: usize,
+    next: usize,
+}
+
+impl Resets {
+    fn add(&mut self, stream: u32) {
+        if self.streams.len() < self.most {
+            self.streams.push(stream);
+        } else {
+            self.streams[self.next] = stream;
+            self.next = (self.next + 1) % self.most;
+        }
+    }
+
+    fn contain(&self, stream: u32) -> bool {
+        self.streams.contains(&stream)
+    }
+}
+
 /// What of a frame's head is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Head {
     kind: u8,
     flags: u8,
+    stream: u32,
 }
 
 /// Finds the heads of frames in bytes that come in pieces (RFC 9113 §4.1).
@@ -240,9 +274,10 @@ impl Scan {
         if self.have < self.head.len() {
             return None;
         }
-        let [high, middle, low, kind, flags, ..] = self.head;
+        let [high, middle, low, kind, flags, stream @ ..] = self.head;
         (self.have, self.rest) = (0, u32::from_be_bytes([0, high, middle, low]) as usize);
-        Some(Head { kind, flags })
+        // The first bit says nothing.
+        Some(Head { kind, flags, stream: u32::from_be_bytes(stream) & (u32::MAX >> 1) })
     }
 }
 
@@ -273,7 +308,7 @@ mod tests {
             for size in pieces.iter().cycle() {
                 let (mut piece, after) = rest.split_at((*size).min(rest.len()));
                 rest = after;
-                while let Some(Head { kind, flags }) = scan.next(&mut piece) {
+                while let Some(Head { kind, flags, stream: 1 }) = scan.next(&mut piece) {
                     found.push((kind, flags));
                 }
                 if rest.is_empty() {
@@ -284,6 +319,22 @@ mod tests {
             prop_assert_eq!(found, sent);
             prop_assert!(scan.is_between_frames());
         }
+    }
+
+    /// G12: what is sent on streams that were reset is counted, on as many as anybody remembers.
+    #[test]
+    fn data_of_streams_that_were_reset_is_counted() {
+        let mut guard = FrameGuard::new((), PeerIs::App);
+        let data = |guard: &mut FrameGuard<()>| (0..5_000).take_while(|_| guard.came(&frame(DATA, 0, 8))).count();
+        assert_eq!(data(&mut guard), 5_000);
+        guard.went(&[0; PREFACE]);
+        guard.went(&frame(RST_STREAM, 0, 4));
+        assert_eq!(data(&mut guard), 1_000);
+        for stream in 2..1_000 {
+            guard.resets.add(stream);
+        }
+        assert_eq!(guard.resets.streams.len(), RESETS_OF_APPS);
+        assert!(!guard.resets.contain(743) && guard.resets.contain(744) && guard.resets.contain(999));
     }
 
     /// G12: time and work give back what frames take, and nobody saves without end.

@@ -42,8 +42,9 @@ use crate::gateway::{Arrival, Body, BodyError, FrameGuard, Hangup, Pace, Peer, P
 /// How much of one request's body may be on its way before the app has taken it, and of all together.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// How much of one answer waits for a client that reads slowly, and how much is handed on at once.
-const SEND_BUFFER: usize = 32 * 1024;
+/// How much of one answer waits for a client that reads slowly, and how much is handed on at once. A client that reads
+/// nothing makes us hold as much for each of its streams.
+const SEND_BUFFER: usize = 16 * 1024;
 const PIECE: usize = 16 * 1024;
 /// Streams that a client reset before hyper saw them, and streams that the server had to reset because of
 /// what the client sent, before the connection ends (CVE-2023-44487, CVE-2025-8671).

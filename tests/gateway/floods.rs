@@ -16,7 +16,7 @@ use crate::world::{Plan, World};
 const MANY: usize = 30_000;
 
 /// Frames by name, each of which asks for nothing.
-fn idle_frames() -> [(&'static str, Vec<u8>); 8] {
+fn idle_frames() -> [(&'static str, Vec<u8>); 9] {
     let one = 1_u32.to_be_bytes();
     [
         ("PING", frame(PING, 0, 0, &[7; 8])),
@@ -27,6 +27,7 @@ fn idle_frames() -> [(&'static str, Vec<u8>); 8] {
         ("WINDOW_UPDATE", frame(WINDOW_UPDATE, 0, 0, &one)),
         ("RST_STREAM of what is over", frame(RST_STREAM, 0, 1, &8_u32.to_be_bytes())),
         ("frames of no known kind", frame(0xbe, 0, 0, &[])),
+        ("DATA of what is over", frame(DATA, 0, 1, b"x")),
     ]
 }
 

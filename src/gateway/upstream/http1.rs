@@ -27,8 +27,8 @@ use super::{AppSide, Bounds, Exchange, Failure, Instance, RequestBody, ResponseB
 /// Silent for this long, a connection may be about to be closed by the app (some close after 2 s).
 const FRESH: Duration = Duration::from_millis(500);
 /// The longest head of a response, and the most that is read at once: what one app sends without end
-/// must not keep a core from its other connections.
-const HEAD_BYTES: usize = 64 * 1024;
+/// must not keep a core from its other connections, and up to three times as much is held for a client that takes nothing.
+const HEAD_BYTES: usize = 32 * 1024;
 const HEAD_FIELDS: usize = 200;
 
 /// hyper's client, with the connections of one core.

@@ -22,7 +22,7 @@ use crate::gateway::upstream::connect::AppStream;
 const MOST_STREAMS: usize = 100;
 /// How much of one answer may be on its way before the client has taken it. That of a connection is enough for all of
 /// its streams, or one client that takes nothing would stop the others.
-const STREAM_WINDOW: u32 = 128 * 1024;
+const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = STREAM_WINDOW * 100;
 /// How much of a request's body waits for an app that reads slowly.
 const SEND_BUFFER: usize = 64 * 1024;
