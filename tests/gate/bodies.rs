@@ -42,7 +42,7 @@ fn sum(bytes: &[u8]) -> u64 {
 }
 
 /// The most memory that the gate has had at once, in KiB.
-fn peak(gate: &Locum) -> usize {
+pub(crate) fn peak(gate: &Locum) -> usize {
     let status = std::fs::read(format!("/proc/{}/status", gate.pid())).unwrap();
     let status = String::from_utf8(status).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux says so");

@@ -4,6 +4,7 @@
 #![expect(unreachable_pub, reason = "the harness is shared by several tests, each a crate of its own")]
 
 mod acme;
+mod app_floods;
 mod bodies;
 mod crowd;
 mod dev;
@@ -30,6 +31,9 @@ mod websockets;
 
 #[path = "../harness/acme.rs"]
 mod acme_server;
+#[expect(dead_code, reason = "the harness is shared by several tests, and this one needs little of it")]
+#[path = "../harness/attacks.rs"]
+mod attacks;
 #[path = "../harness/authority.rs"]
 mod authority;
 #[cfg(feature = "otel")]

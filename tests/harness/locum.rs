@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -481,6 +481,11 @@ fn serving(line: &str) -> Option<SocketAddr> {
     line["listen"].as_str()?.parse().ok()
 }
 
+/// The program that was built with the tests, or the one that `LOCUM_BIN` names.
 pub fn binary() -> &'static str {
-    env!("CARGO_BIN_EXE_locum")
+    static BINARY: LazyLock<String> = LazyLock::new(|| {
+        let named = std::env::var_os("LOCUM_BIN").map(|named| named.into_string().expect("a path in UTF-8"));
+        named.unwrap_or_else(|| env!("CARGO_BIN_EXE_locum").to_owned())
+    });
+    &BINARY
 }
