@@ -105,6 +105,15 @@ impl InFlight {
         self.cut_where(|ticket| ticket.account == account && !networks.allow(ticket.source))
     }
 
+    /// Lets nothing that came in with one token run past `ends_at`; [`InFlight::cut_expired`] cuts it then.
+    pub fn shorten(&self, pat: PublicId, ends_at: Timestamp) {
+        for shard in &self.0.shards {
+            for (_, entry) in lock(shard).iter_mut().filter(|(_, entry)| entry.ticket.pat == pat) {
+                entry.ticket.expires_at = entry.ticket.expires_at.min(ends_at);
+            }
+        }
+    }
+
     /// Ends everything whose credential has run out at `now`.
     pub fn cut_expired(&self, now: Timestamp) -> usize {
         self.cut_where(|ticket| now >= ticket.expires_at)

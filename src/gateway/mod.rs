@@ -114,10 +114,12 @@ impl Gateway {
     /// # Errors
     /// Everything that is wrong with them.
     pub fn new(settings: Settings, parts: Parts) -> Result<Self, Vec<Problem>> {
-        let shared = upstream::SharedApps::new(&settings.apps, parts.app_connections.most());
+        let connections = parts.app_connections.most();
+        let slots = slots::Slots::new(settings.slots, connections);
+        // Apps share what there is least of: else one that hangs could take every slot that strangers have.
+        let shared = upstream::SharedApps::new(&settings.apps, connections.min(slots.for_strangers()));
         Plan::compile_with(&settings, &shared)?;
         let rate_limits = Arc::new(rate_limits::RateLimits::of(&settings));
-        let slots = slots::Slots::new(settings.slots, parts.app_connections.most());
         Ok(Self { settings: Arc::new(settings), parts, shared, rate_limits, slots })
     }
 

@@ -94,6 +94,11 @@ impl Slots {
         }
     }
 
+    /// How many of them strangers can have.
+    pub(super) const fn for_strangers(&self) -> usize {
+        self.for_strangers
+    }
+
     /// How many run.
     pub(super) fn running(&self) -> usize {
         self.running.0.load(Ordering::Relaxed)

@@ -54,6 +54,8 @@ pub(super) struct Effects {
     pub(super) confined: Vec<(AccountId, Networks)>,
     /// Tokens that ended by themselves, with the accounts that they belong to.
     pub(super) ended_pats: Vec<(AccountId, PublicId)>,
+    /// Tokens whose end was moved nearer, with it: what runs with them ends then, whatever becomes of the store (R3).
+    pub(super) shortened_pats: Vec<(PublicId, Timestamp)>,
     /// Accounts that are gone, and whose failures are to be forgotten (P12). Purposefully not those that
     /// were made active: a new life counts from zero by itself (P11), and forgetting would race with its
     /// first failures.
@@ -122,6 +124,13 @@ impl Provision {
         for (account, public_id) in effects.ended_pats {
             parts.subjects.narrow(account);
             parts.in_flight.cut(Cut::Pat(public_id));
+        }
+        // What enters meanwhile by what was known before is judged anew: its account was widened or narrowed.
+        for (public_id, ends_at) in &effects.shortened_pats {
+            parts.in_flight.shorten(*public_id, *ends_at);
+        }
+        if !effects.shortened_pats.is_empty() {
+            parts.in_flight.cut_expired(parts.clock.now());
         }
         for (account, networks) in effects.confined {
             parts.subjects.narrow(account);

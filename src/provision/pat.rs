@@ -136,13 +136,13 @@ pub async fn confirm(provision: &Provision, request: &Request, public_id: Public
                     .to(pat.account)
                     .object(public_id.as_str())
                     .detail("state", Some("pending"), Some("usable"));
-                let mut actions = Actions::one(confirmed);
-                if let Some(rotated) = hand.retire_before(&pat).await? {
+                let (mut actions, mut effects) = (Actions::one(confirmed), Effects::default());
+                // Whoever is known by the token before is asked again, and learns when that ends.
+                effects.widened.insert(pat.account);
+                if let Some((before, rotated)) = hand.retire_before(&pat).await? {
+                    effects.shortened_pats.push((before.public_id, before.ends_at()));
                     actions = actions.and(rotated);
                 }
-                // Whoever is known by the token before is asked again, and learns when that ends.
-                let mut effects = Effects::default();
-                effects.widened.insert(pat.account);
                 Ok(Decided::Changed((), actions, effects))
             })
         })
@@ -188,12 +188,16 @@ pub async fn revoke(
 /// When the store cannot be read or written; it is safe to try again, on every node at once.
 pub async fn end_retired(provision: &Provision) -> Result<usize, Error> {
     let now = provision.clock().now();
-    let due = provision.0.store.read().await?.retired_pats(now, AT_ONCE).await?;
-    let mut ended = 0;
+    let due = provision.0.store.read().await?.retired_pats(now, None, AT_ONCE).await?;
+    let (mut ended, mut failed) = (0, None);
     for public_id in due {
-        ended += usize::from(end_one_retired(provision, public_id).await?);
+        match end_one_retired(provision, public_id).await {
+            Ok(done) => ended += usize::from(done),
+            // One that cannot be ended keeps none behind it from its end.
+            Err(error) => failed = Some(error),
+        }
     }
-    Ok(ended)
+    failed.map_or(Ok(ended), Err)
 }
 
 async fn end_one_retired(provision: &Provision, public_id: PublicId) -> Result<bool, Error> {
@@ -202,7 +206,10 @@ async fn end_one_retired(provision: &Provision, public_id: PublicId) -> Result<b
     provision
         .change(&request, Attempt::to("pat_retire"), move |hand| {
             Box::pin(async move {
-                // Another node may have done it meanwhile.
+                // Another node may have done it meanwhile, or the token was used once more.
+                if hand.writer.retired_pats(hand.now, Some(public_id), 1).await?.is_empty() {
+                    return Ok(Decided::AsItWas(false));
+                }
                 let Some(mut pat) = hand.writer.pat(public_id).await? else { return Ok(Decided::AsItWas(false)) };
                 let (reason, before) = (ReasonCode::rotated(), pat.standing(hand.now));
                 if pat.revoke(hand.now, Actor::Locum, reason.clone()).is_err() {
@@ -258,7 +265,7 @@ impl Hand<'_> {
     }
 
     /// Sets the end of the token whose place `pat` takes from now on, and tells of it.
-    async fn retire_before(&mut self, pat: &Pat) -> Result<Option<Action>, Error> {
+    async fn retire_before(&mut self, pat: &Pat) -> Result<Option<(Pat, Action)>, Error> {
         let Some(Succession { of, terms }) = &pat.succession else { return Ok(None) };
         let Some(mut before) = self.writer.pat(*of).await? else { return Ok(None) };
         let ends_at = before.ends_at();
@@ -272,7 +279,7 @@ impl Hand<'_> {
             .object(before.public_id.as_str())
             .detail("replaced_by", None, Some(pat.public_id.as_str()))
             .detail("ends_at", Some(&ends_at.to_string()), Some(&before.ends_at().to_string()));
-        Ok(Some(rotated))
+        Ok(Some((before, rotated)))
     }
 
     fn pending(

@@ -46,6 +46,8 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// nothing makes us hold as much for each of its streams.
 const SEND_BUFFER: usize = 16 * 1024;
 const PIECE: usize = 16 * 1024;
+/// The last piece, small enough that nobody asks when it is taken; and not as small as what clients count as a flood.
+const LAST_PIECE: usize = 256;
 /// Streams that a client reset before hyper saw them, and streams that the server had to reset because of
 /// what the client sent, before the connection ends (CVE-2023-44487, CVE-2025-8671).
 const MOST_PENDING_RESETS: usize = 20;
@@ -209,8 +211,10 @@ impl Taking {
     }
 }
 
-/// The body of an answer. hyper asks it for a piece only when the client has room for one, and gets no more
-/// than a small one, because all of a piece is kept until the last byte of it is taken.
+/// The body of an answer. hyper asks it for a piece when the client has room for a byte, and gets no more than a small
+/// one, because all of a piece is kept until the last byte of it is taken. The last bytes are a piece of their own, for which
+/// hyper finds room only when all before them has been taken: else the answer would be over for us, and its slot and its clock
+/// gone, while a client that takes nothing keeps it waiting in h2 for as long as it likes.
 struct Paced {
     body: Body,
     rest: Bytes,
@@ -244,7 +248,10 @@ impl Paced {
                 Some(Err(trailers)) => return Poll::Ready(Some(Ok(trailers))),
             }
         }
-        let length = self.rest.len().min(PIECE);
+        let length = match self.rest.len() {
+            last @ ..=LAST_PIECE => last,
+            more => PIECE.min(more - LAST_PIECE),
+        };
         Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(length)))))
     }
 }

@@ -1,7 +1,7 @@
 //! TLS to clients: which certificate they are shown, what they have to show, and what ends a handshake.
 
 use std::fs::Permissions;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -323,6 +323,8 @@ fn a_handshake_that_is_wrong_or_slow_ends_the_connection() {
         let mut answer = Vec::new();
         let read = stream.read_to_end(&mut answer);
         assert!(!answer.starts_with(b"HTTP"), "{:?} {read:?}", String::from_utf8_lossy(&answer));
+        let waited = read.is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut));
+        assert!(!waited, "the connection stays open after {bytes:?}");
     }
     // A hello, and in the middle of the handshake `close_notify`.
     let began = Instant::now();

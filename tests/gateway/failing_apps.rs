@@ -1,11 +1,14 @@
 //! Apps and instances that are not well: who is asked, how often, and that nobody else suffers.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use locum::gateway::{AppConnections, AppLimits, HealthCheck, Outlier, Resilience, Resolver, Retry, Timeouts};
+use locum::gateway::{
+    AppConnections, AppLimits, HealthCheck, Outlier, Resilience, Resolver, Retry, SlotSettings, Timeouts,
+};
 
 use crate::client::{Answer, Client, End};
 use crate::faults::nobody;
@@ -260,12 +263,22 @@ fn gated() -> (Upstream, Switch) {
     (app, open)
 }
 
-/// DS-007: however many requests an app leaves waiting, there is room for those to another.
+/// DS-007: however many requests an app leaves waiting, there is room for those to another: of the connections to apps, or
+/// of the slots that strangers can have, whichever are fewer.
 #[test]
 fn an_app_that_hangs_leaves_room_for_another() {
-    const PLACES: usize = 20;
     let (app, open) = gated();
-    let world = World::open(&Plan { app_connections: AppConnections::up_to(PLACES), ..Plan::of(app.address) });
+    leaves_room(&open, &app, &Plan { app_connections: AppConnections::up_to(PLACES), ..Plan::of(app.address) });
+    let (app, open) = gated();
+    let slots = SlotSettings { requests: NonZeroUsize::new(PLACES * 5 / 4), reserved_percent: 20 };
+    leaves_room(&open, &app, &Plan { slots, ..Plan::of(app.address) });
+}
+
+/// What one app and all others have together.
+const PLACES: usize = 20;
+
+fn leaves_room(open: &Switch, app: &Upstream, plan: &Plan) {
+    let world = World::open(plan);
     let billing = world.proxy_user("billing", &["user"]);
     let mut slow: Vec<_> = (0..2 * PLACES).map(|_| ask(&world, "proxied.test", "/slow", &billing)).collect();
     let mut waits = PLACES;

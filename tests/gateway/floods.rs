@@ -170,6 +170,11 @@ fn clients_that_read_nothing_at_all_keep_nobody_out() {
         client.request(1, &head("GET", "/pub/none", authorization)[..4]);
         assert_eq!(client.outcome(1), Outcome::Status(200));
     };
+    let begun = Instant::now();
+    while world.in_flight.len() < 100 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "only {} run", world.in_flight.len());
+        std::thread::sleep(Duration::from_millis(5));
+    }
     let started = Instant::now();
     while !world.in_flight.is_empty() || started.elapsed() < Duration::from_millis(500) {
         small(&other);

@@ -175,6 +175,37 @@ fn a_stream_that_is_taken_in_drips_is_reset() {
     }
 }
 
+/// DS-004, G12: an answer that is handed on as a whole holds its slot and its clock until the client has taken it, whichever
+/// way its length is told.
+#[test]
+fn a_small_answer_that_nobody_takes_is_not_over() {
+    let upstream = Upstream::start(
+        |_, _| None,
+        |seen, stream| {
+            if seen.target().ends_with("/chunked") {
+                let body = [b"2710\r\n".to_vec(), vec![b'x'; 10_000], b"\r\n0\r\n\r\n".to_vec()].concat();
+                let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+                let sent = stream.write_all(&[&head[..], &body].concat());
+                return if sent.is_ok() { Next::Open } else { Next::Close };
+            }
+            respond(stream, "200 OK", &[], &vec![b'x'; 10_000])
+        },
+    );
+    let world = at_least(&upstream, 100_000, Duration::from_secs(1));
+    let valid = value_of(&world.proxy_user("billing", &["user"]));
+    for path in ["/app/x", "/app/chunked"] {
+        let mut client = Frames::connect(world.address);
+        client.frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 1]);
+        client.request(1, &head("GET", path, &valid));
+        assert_eq!(client.outcome(1), Outcome::Status(200));
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(!world.in_flight.is_empty(), "{path}: the client has taken one byte of it");
+        while client.of(1).unwrap().kind != RST_STREAM {}
+        client.request(3, &head("GET", "/nowhere", &valid));
+        assert_eq!(client.outcome(3), Outcome::Status(404), "the connection goes on");
+    }
+}
+
 /// DS-004: an app that has nothing to say for long is waited for, and so is its client.
 #[test]
 fn a_silent_app_is_not_blamed_on_its_client() {

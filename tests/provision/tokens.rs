@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use locum::clock::Clock as _;
+use locum::cluster::Ticket;
 use locum::directory::pat::PatRefusal;
 use locum::directory::{AppName, Networks, PublicId, ReasonCode, Restrictions, Token};
 use locum::provision::pat::{self, Rotation, Wish};
@@ -191,6 +193,41 @@ claims! {
         assert_eq!(world.standing(old).await, "usable");
         world.clock.advance(6 * DAY);
         assert_eq!(pat::end_retired(&world.provision).await.unwrap(), 1);
+    }
+
+    /// T7, R3: what runs with the old token when the new one is confirmed ends when that does: at its instant by itself,
+    /// and without an overlap before the confirmation returns.
+    async fn what_runs_with_a_rotated_token_ends_when_it_does(world: World) {
+        for overlap in [Duration::ZERO, DAY] {
+            let name = format!("ann-{}", overlap.as_secs());
+            world.person(&name).await;
+            let proxy = format!("{name}-ci");
+            world.proxy(&proxy, &name).await;
+            let old = world.pat(&proxy).await;
+            let expires_at = world.clock.now().plus(365 * DAY);
+            let account = world.id(&proxy).await;
+            let runs = |pat| Ticket { account, owner: None, pat, source: None, expires_at };
+            let wanted = Rotation { overlap, ..rotation(old) };
+            let new = pat::rotate(&world.provision, &world.host, wanted).await.unwrap().pat.public_id;
+            let guard = world.in_flight.enter(runs(old), || true).unwrap();
+            let other = world.in_flight.enter(runs(new), || true).unwrap();
+            pat::confirm(&world.provision, &world.host, new).await.unwrap();
+            assert_eq!(guard.is_cancelled(), overlap.is_zero());
+            world.clock.advance(DAY);
+            world.in_flight.cut_expired(world.clock.now());
+            assert!(guard.is_cancelled() && !other.is_cancelled());
+        }
+    }
+
+    /// T7: a successor that has expired is not in use.
+    async fn an_expired_successor_ends_nothing_early(world: World) {
+        let silence = Some(Duration::from_hours(1));
+        let life = Some(Duration::from_mins(30));
+        let (old, new) = rotated(&world, |of| Rotation { overlap: 7 * DAY, silence, life, ..rotation(of) }).await;
+        world.store().bookkeeping().used(vec![(new, NOON)]).await.unwrap();
+        world.clock.advance(DAY);
+        assert_eq!(pat::end_retired(&world.provision).await.unwrap(), 0);
+        assert_eq!((world.standing(old).await, world.standing(new).await), ("usable", "expired"));
     }
 
     /// T7: without an overlap the old one ends with the confirmation.

@@ -1,8 +1,8 @@
 //! How many requests run at one app at a time, so that an app that hangs takes nothing from another (DS-007).
 //!
-//! A request that waits for an app holds a connection to it and a client's besides. So each app has a bound:
-//! the one that its settings name, and beside it a share of the connections that there may be in the whole
-//! process, which grows with what the others leave free. Whatever an app takes, something is left.
+//! A request that waits for an app holds a connection to it, a client's, and one of the slots of the process. So each
+//! app has a bound: the one that its settings name, and beside it a share of what may run in the whole process, which
+//! grows with what the others leave free. Whatever an app takes, something is left.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -51,7 +51,7 @@ pub(super) struct Bulkhead {
     /// Its place in the counts.
     at: usize,
     limits: AppLimits,
-    /// Connections to all apps; `None` when there is one app only, with which nobody shares.
+    /// What may run at all apps; `None` when there is one app only, with which nobody shares.
     shared: Option<usize>,
     pending: AtomicUsize,
     freed: Notify,
@@ -66,8 +66,8 @@ pub(crate) struct Entered(Arc<Bulkhead>);
 pub(crate) struct NoRoom;
 
 impl Bulkhead {
-    pub(super) fn new(counts: Counts, at: usize, limits: AppLimits, connections: usize) -> Self {
-        let shared = (counts.0.len() > 1).then_some(connections);
+    pub(super) fn new(counts: Counts, at: usize, limits: AppLimits, requests: usize) -> Self {
+        let shared = (counts.0.len() > 1).then_some(requests);
         Self { counts, at, limits, shared, pending: AtomicUsize::new(0), freed: Notify::new() }
     }
 
@@ -107,11 +107,11 @@ impl Bulkhead {
         if self.limits.max_requests.is_some_and(|most| running >= most) {
             return false;
         }
-        let Some(connections) = self.shared else { return true };
+        let Some(requests) = self.shared else { return true };
         // What is kept for every app by itself, so that few have to add up what runs at all of them.
         let apps = self.counts.0.len();
-        let own = connections / (KEPT * apps);
-        let free = || (connections - own * apps).saturating_sub(self.counts.sum());
+        let own = requests / (KEPT * apps);
+        let free = || (requests - own * apps).saturating_sub(self.counts.sum());
         running < own || running < OF_WHAT_IS_FREE * free()
     }
 }

@@ -19,11 +19,11 @@ use crate::gateway::settings::AppSettings;
 pub(crate) struct SharedApps(Arc<[Arc<SharedApp>]>);
 
 impl SharedApps {
-    /// `connections`: how many there may be to all apps.
-    pub(crate) fn new(apps: &[AppSettings], connections: usize) -> Self {
+    /// `requests`: how many may run at all apps.
+    pub(crate) fn new(apps: &[AppSettings], requests: usize) -> Self {
         let counts = Counts::of(apps.len());
         let shared = |(at, app): (usize, &AppSettings)| {
-            let bulkhead = Bulkhead::new(counts.clone(), at, app.resilience.limits, connections);
+            let bulkhead = Bulkhead::new(counts.clone(), at, app.resilience.limits, requests);
             Arc::new(SharedApp::new(app, bulkhead))
         };
         Self(apps.iter().enumerate().map(shared).collect())

@@ -80,15 +80,21 @@ impl Session {
     }
 
     /// Tokens that their successors are to end at `now` (T7): the overlap is over, or the successor is in use and they
-    /// have been silent for as long as was chosen. The longest due first, at most `limit`.
-    pub async fn retired_pats(&mut self, now: Timestamp, limit: u32) -> Result<Vec<PublicId>, StoreError> {
+    /// have been silent for as long as was chosen. Of all, or only of one. The longest due first, at most `limit`.
+    pub async fn retired_pats(
+        &mut self,
+        now: Timestamp,
+        only: Option<PublicId>,
+        limit: u32,
+    ) -> Result<Vec<PublicId>, StoreError> {
         const SQL: &str = "SELECT p.public_id FROM pats p \
-            WHERE p.retires_at IS NOT NULL AND p.revoked_at IS NULL AND (p.retires_at <= $1 OR EXISTS ( \
+            WHERE p.retires_at IS NOT NULL AND p.revoked_at IS NULL AND ($3 = '' OR p.public_id = $3) AND (p.retires_at <= $1 OR EXISTS ( \
                 SELECT 1 FROM pats s WHERE s.replaces = p.public_id AND s.silence IS NOT NULL \
-                AND s.last_used_at IS NOT NULL AND s.confirmed_at <= $1 - s.silence \
+                AND s.last_used_at IS NOT NULL AND s.expires_at > $1 AND s.confirmed_at <= $1 - s.silence \
                 AND (p.last_used_at IS NULL OR p.last_used_at <= $1 - s.silence))) \
             ORDER BY p.retires_at LIMIT $2";
-        let rows = self.rows(SQL, vec![now.as_millis().into(), i64::from(limit).into()]).await?;
+        let only = only.as_ref().map_or("", PublicId::as_str);
+        let rows = self.rows(SQL, vec![now.as_millis().into(), i64::from(limit).into(), only.into()]).await?;
         rows.iter().map(|row| public_id("public_id", &row.text("public_id")?)).collect()
     }
 
