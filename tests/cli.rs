@@ -5,6 +5,8 @@
 
 #[path = "cli/accounts.rs"]
 mod accounts;
+#[path = "cli/audit.rs"]
+mod audit;
 #[path = "cli/bad_input.rs"]
 mod bad_input;
 #[path = "cli/found.rs"]

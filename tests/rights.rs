@@ -81,6 +81,7 @@ fn operations() -> Vec<(&'static str, Operation)> {
         ("read the history of crm", Operation::ReadHistory { app: app("crm") }),
         ("read the history of wiki", Operation::ReadHistory { app: app("wiki") }),
         ("read the whole history", Operation::ReadHistory { app: None }),
+        ("export the history", Operation::ExportHistory),
         ("list administrators", Operation::ListAdministrators),
         ("add or edit an administrator", Operation::EditAdministrator),
         ("deactivate or promote an administrator", Operation::ManageAdministrator),
@@ -145,9 +146,10 @@ fn every_operation_has_a_row() {
         Operation::ManageAdministrator => 16,
         Operation::ManageInstallation => 17,
         Operation::BreakGlass => 18,
+        Operation::ExportHistory => 19,
     };
     let rows: BTreeSet<_> = operations().iter().map(|(_, operation)| row(operation)).collect();
-    assert_eq!(rows, (0..=18).collect());
+    assert_eq!(rows, (0..=19).collect());
 }
 
 /// P14: a proxy user, and a person while standing in, has no right over Locum at all.

@@ -48,6 +48,8 @@ use crate::telemetry::metrics::Metrics;
 
 /// The longest body that is read.
 const LARGEST_BODY: usize = 64 * 1024;
+/// The longest body of a verification: the checkpoints of years.
+const LARGEST_AUDIT: usize = 4 * 1024 * 1024;
 /// How long a request may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long following the whole history may take.
@@ -111,7 +113,11 @@ struct Api;
 /// THE TABLE: every route of the API, once.
 fn table() -> OpenApiRouter<AdminState> {
     let audit = OpenApiRouter::new()
-        .routes(routes!(route::history::audit))
+        .routes(routes!(route::audit::verify, route::audit::verify_by))
+        .routes(routes!(route::audit::checkpoint))
+        .routes(routes!(route::audit::key))
+        .routes(routes!(route::audit::export))
+        .layer(DefaultBodyLimit::max(LARGEST_AUDIT))
         .layer(from_fn_with_state(AUDIT_TIMEOUT, guard::bounded));
     let others = OpenApiRouter::new()
         .routes(routes!(route::people::list, route::people::add))

@@ -92,7 +92,8 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
         | Refusal::UnknownApp { .. }
         | Refusal::UnknownReason { .. }
         | Refusal::UnknownPat(_)
-        | Refusal::NameNotKept(_) => StatusCode::NOT_FOUND,
+        | Refusal::NameNotKept(_)
+        | Refusal::NoSuchEntry { .. } => StatusCode::NOT_FOUND,
         Refusal::UnknownNamespace(_) | Refusal::PatWish(_) | Refusal::ReasonText(_) | Refusal::SameAccount(_) => {
             StatusCode::UNPROCESSABLE_ENTITY
         }
@@ -107,7 +108,8 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
         | Refusal::PatState { .. }
         | Refusal::KeyReused(_)
         | Refusal::RoleExists(_)
-        | Refusal::ReasonExists(_) => StatusCode::CONFLICT,
+        | Refusal::ReasonExists(_)
+        | Refusal::HistoryKey(_) => StatusCode::CONFLICT,
     }
 }
 

@@ -13,6 +13,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
+use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 use zeroize::Zeroizing;
 
@@ -81,9 +82,39 @@ impl Client {
         read(&self.send(Method::GET, path, None, ANSWER_TIMEOUT).await?)
     }
 
-    /// The same with the patience that following a whole history needs.
-    pub(super) async fn get_slowly<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        read(&self.send(Method::GET, path, None, AUDIT_TIMEOUT).await?)
+    /// Hands out what comes, piece by piece, however much it is.
+    pub(super) async fn stream(
+        &self,
+        path: &str,
+        mut take: impl FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let late = || Failure::failed("no answer in time");
+        let request = Request::get(path).header(header::HOST, "localhost").body(Body::empty());
+        let opening = self.open(request.map_err(Failure::failed)?);
+        let (response, connection) = tokio::time::timeout(ANSWER_TIMEOUT, opening).await.map_err(|_| late())??;
+        let streamed = async {
+            if !response.status().is_success() {
+                return answer(response).await.map(|_| ());
+            }
+            let mut body = response.into_body();
+            while let Some(frame) = tokio::time::timeout(ANSWER_TIMEOUT, body.frame()).await.map_err(|_| late())? {
+                let frame = frame.map_err(|error| Failure::failed(format!("the answer broke off: {error}")))?;
+                frame.data_ref().map_or(Ok(()), |data| take(data))?;
+            }
+            Ok(())
+        };
+        let streamed = streamed.await;
+        end(connection);
+        streamed
+    }
+
+    /// Posts with the patience that following a whole history needs.
+    pub(super) async fn post_slowly<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        read(&self.send(Method::POST, path, Some(json(body)?), AUDIT_TIMEOUT).await?)
     }
 
     pub(super) async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
@@ -130,7 +161,18 @@ impl Client {
         }
     }
 
-    async fn exchange(&self, mut request: Request<Body>) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    async fn exchange(&self, request: Request<Body>) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        let (response, connection) = self.open(request).await?;
+        let answer = answer(response).await;
+        end(connection);
+        answer
+    }
+
+    /// Sends a request; with the task that drives its connection, where there is one.
+    async fn open(
+        &self,
+        mut request: Request<Body>,
+    ) -> Result<(http::Response<Body>, Option<JoinHandle<Result<(), hyper::Error>>>), Failure> {
         match self {
             Self::Socket(socket) => {
                 let stream = dial(socket).await.map_err(|error| unreachable_socket(socket, &error))?;
@@ -141,18 +183,22 @@ impl Client {
                     hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
                 let connection = tokio::spawn(connection);
                 let response = sender.send_request(request).await.map_err(broken)?;
-                let answer = answer(response.map(Body::new)).await;
-                connection.abort();
-                answer
+                Ok((response.map(Body::new), Some(connection)))
             }
             Self::InProcess(in_process) => {
                 request.extensions_mut().insert(in_process.peer.clone());
                 match in_process.router.clone().oneshot(request).await {
-                    Ok(response) => answer(response).await,
+                    Ok(response) => Ok((response, None)),
                     Err(never) => match never {},
                 }
             }
         }
+    }
+}
+
+fn end(connection: Option<JoinHandle<Result<(), hyper::Error>>>) {
+    if let Some(connection) = connection {
+        connection.abort();
     }
 }
 

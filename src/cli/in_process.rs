@@ -57,6 +57,7 @@ impl InProcess {
             counts: None,
             peppers: Arc::new(secrets.peppers),
             tombstones: Arc::new(secrets.tombstones),
+            history_key: secrets::history_key_of(files),
             clock,
             random: Arc::new(house::random),
             settings: settings.provision(),

@@ -60,6 +60,9 @@ fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
         Command::Administer(Administration::Pat(PatCommand::Check(check))) if check.offline => {
             command::pat_check::offline(&global, output)
         }
+        Command::Administer(Administration::Audit(AuditCommand::Verify(asked))) if !asked.exports.is_empty() => {
+            command::audit::offline(&asked, output)
+        }
         Command::Administer(administration) => runtime()?.block_on(administer(&global, administration, output)),
     }
 }
@@ -86,6 +89,6 @@ async fn ask(client: &Client, administration: Administration, output: Output) ->
         Administration::App(app) => command::catalogue::app(client, app, output).await,
         Administration::Name(name) => command::catalogue::name(client, name, output).await,
         Administration::History(history) => command::history::history(client, history, output).await,
-        Administration::Audit(AuditCommand::Verify) => command::history::verify(client, output).await,
+        Administration::Audit(audit) => command::audit::audit(client, audit, output).await,
     }
 }

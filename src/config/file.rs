@@ -8,6 +8,7 @@
 mod certificates;
 mod limits;
 mod resilience;
+mod secrets;
 mod telemetry;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ pub(crate) use limits::{LimitsTable, Per, RateLimitTable};
 use crate::policy::upgrades::WEBSOCKET;
 pub(crate) use certificates::{AcmeTable, CertificateTable};
 pub(crate) use resilience::{HealthTable, OutlierTable, RetryTable};
+pub(crate) use secrets::SecretsTable;
 pub(crate) use telemetry::{LogFormat, LogTable, TracingTable};
 
 /// Locum's configuration: where it listens, what it keeps, and the apps behind it.
@@ -53,7 +55,7 @@ pub(crate) struct File {
     pub(crate) pats: PatsTable,
     /// The keys that Locum needs beside its store. `locum init` makes them.
     ///
-    /// Keep copies of both somewhere else than the backup of the store: the backup is worthless to a thief without
+    /// Keep copies of them somewhere else than the backup of the store: the backup is worthless to a thief without
     /// them, and to you as well.
     pub(crate) secrets: SecretsTable,
     /// What the gateway writes about itself.
@@ -249,16 +251,6 @@ pub(crate) struct PatsTable {
     pub(crate) longest_life: String,
     /// A new token works only after it was confirmed, and must be within this time.
     pub(crate) confirm_within: String,
-}
-
-/// The keys that Locum needs beside its store. `locum init` makes them.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct SecretsTable {
-    /// The key under which tokens are hashed. When it is lost, every token must be made anew.
-    pub(crate) pepper_file: String,
-    /// The key under which the names of deleted accounts are remembered. It can never be changed.
-    pub(crate) tombstone_key_file: String,
 }
 
 /// One app behind the gateway.
@@ -558,12 +550,6 @@ impl Default for ThrottleTable {
 impl Default for PatsTable {
     fn default() -> Self {
         Self { prefix: String::new(), longest_life: "365d".to_owned(), confirm_within: "15m".to_owned() }
-    }
-}
-
-impl Default for SecretsTable {
-    fn default() -> Self {
-        Self { pepper_file: "pepper".to_owned(), tombstone_key_file: "tombstone.key".to_owned() }
     }
 }
 

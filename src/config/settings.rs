@@ -185,6 +185,7 @@ pub struct PatsSettings {
 pub struct SecretsSettings {
     pub pepper_file: PathBuf,
     pub tombstone_key_file: PathBuf,
+    pub history_key_file: PathBuf,
 }
 
 /// One app behind the gateway.

@@ -90,12 +90,14 @@ pub enum Operation {
     ReadHistory {
         app: Option<AppName>,
     },
+    /// Hand out the whole action history, and sign where it stands.
+    ExportHistory,
     ListAdministrators,
     /// Add an administrator, edit name and phone of one.
     EditAdministrator,
     /// Deactivate, reactivate, promote an administrator.
     ManageAdministrator,
-    /// SSO, SCIM, API keys, export of the history, key rotation, backup.
+    /// SSO, SCIM, API keys, key rotation, backup.
     ManageInstallation,
     /// Downgrade, deactivate, reactivate a super administrator; change a username; release a name.
     BreakGlass,
@@ -131,10 +133,11 @@ impl Operation {
             Self::ManageCodes => "add entries to a code table",
             Self::ManageJobs => "manage jobs and schedules",
             Self::ReadHistory { .. } => "read this history",
+            Self::ExportHistory => "export the history",
             Self::ListAdministrators => "list administrators",
             Self::EditAdministrator => "add or edit administrators",
             Self::ManageAdministrator => "deactivate, reactivate or promote administrators",
-            Self::ManageInstallation => "manage the installation's identity, keys, exports or backups",
+            Self::ManageInstallation => "manage the installation's identity, keys or backups",
             Self::BreakGlass => "do what only the host shell can do",
         }
     }
@@ -213,7 +216,9 @@ fn graded(grade: &Grade, operation: &Operation) -> bool {
             | Operation::ReadHistory { .. }
             | Operation::ListAdministrators
             | Operation::EditAdministrator => true,
-            Operation::ManageAdministrator | Operation::ManageInstallation => *grade == Grade::SuperAdministrator,
+            Operation::ExportHistory | Operation::ManageAdministrator | Operation::ManageInstallation => {
+                *grade == Grade::SuperAdministrator
+            }
             Operation::MakeToken { .. } | Operation::AddProxyUser { .. } | Operation::BreakGlass => false,
         },
     }

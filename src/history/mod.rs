@@ -7,8 +7,11 @@ pub mod action;
 pub mod action_type;
 pub mod canonical;
 pub mod chain;
+pub mod checkpoint;
+pub mod export;
+pub mod exported;
 pub mod marks;
 
 pub use action::{Action, Actions, Detail, Entry, Value};
 pub use action_type::ActionType;
-pub use chain::{ChainHash, Link};
+pub use chain::{ChainHash, Link, Place};

@@ -41,10 +41,15 @@ use crate::cluster::{FailureCounts, InFlight, Subjects};
 use crate::directory::AppName;
 use crate::directory::pepper::Peppers;
 use crate::directory::tombstone::TombstoneKey;
+use crate::history::checkpoint::SigningKey;
 use crate::store::Store;
 
 /// Fills a buffer with random bytes of the operating system.
 pub type Random = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
+
+/// Reads the key under which this installation signs what it says of its history; else says what is wrong with
+/// its file.
+pub type HistoryKey = Arc<dyn Fn() -> Result<SigningKey, String> + Send + Sync>;
 
 /// What an operator decides about operations.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +86,7 @@ struct Inner {
     counts: Option<Arc<dyn FailureCounts>>,
     peppers: Arc<Peppers>,
     tombstones: Arc<TombstoneKey>,
+    history_key: HistoryKey,
     clock: Arc<dyn Clock>,
     random: Random,
     settings: ArcSwap<Settings>,
@@ -95,6 +101,7 @@ pub struct Parts {
     pub counts: Option<Arc<dyn FailureCounts>>,
     pub peppers: Arc<Peppers>,
     pub tombstones: Arc<TombstoneKey>,
+    pub history_key: HistoryKey,
     pub clock: Arc<dyn Clock>,
     pub random: Random,
     pub settings: Settings,
@@ -108,9 +115,21 @@ impl fmt::Debug for Parts {
 
 impl Provision {
     pub fn new(parts: Parts) -> Self {
-        let Parts { store, subjects, in_flight, counts, peppers, tombstones, clock, random, settings } = parts;
+        let Parts { store, subjects, in_flight, counts, peppers, tombstones, history_key, clock, random, settings } =
+            parts;
         let settings = ArcSwap::from_pointee(settings);
-        Self(Arc::new(Inner { store, subjects, in_flight, counts, peppers, tombstones, clock, random, settings }))
+        Self(Arc::new(Inner {
+            store,
+            subjects,
+            in_flight,
+            counts,
+            peppers,
+            tombstones,
+            history_key,
+            clock,
+            random,
+            settings,
+        }))
     }
 
     /// Goes by other settings from now on.

@@ -1,12 +1,14 @@
 //! What callers may look at: accounts, tokens, roles, reasons, apps, the history. Each asks the table of
 //! rights first, as operations do.
 
+mod audit;
 mod history;
 mod names;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use history::{Question, audit, history};
+pub use audit::{Audit, Export, audit, checkpoint, export, key as audit_key};
+pub use history::{Question, history};
 pub use names::Names;
 
 use super::demands::{self, NOBODY};

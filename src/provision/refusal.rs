@@ -72,6 +72,10 @@ pub enum Refusal {
     ReasonText(usize),
     #[error("`{0}` cannot be copied onto itself")]
     SameAccount(Username),
+    #[error("{0}")]
+    HistoryKey(String),
+    #[error("the history has no entry {sequence} to begin with: its last is {last}")]
+    NoSuchEntry { sequence: u64, last: u64 },
 }
 
 fn suggest(nearest: &[String]) -> String {
@@ -129,6 +133,8 @@ impl Refusal {
             Self::ReasonExists(_) => "reason_exists",
             Self::ReasonText(_) => "reason_text",
             Self::SameAccount(_) => "same_account",
+            Self::HistoryKey(_) => "history_key",
+            Self::NoSuchEntry { .. } => "no_such_entry",
         }
     }
 
@@ -156,6 +162,7 @@ impl Refusal {
             Self::UnknownReason { .. } | Self::ReasonExists(_) | Self::ReasonText(_) => Some("T6"),
             Self::UnknownRole { .. } | Self::UnknownNamespace(_) | Self::RoleExists(_) => Some("R6"),
             Self::UnknownApp { .. } => Some("R8"),
+            Self::HistoryKey(_) | Self::NoSuchEntry { .. } => Some("H5"),
             Self::NotAllowed(_) | Self::UnknownAccount { .. } | Self::UnknownPat(_) | Self::SameAccount(_) => None,
         }
     }

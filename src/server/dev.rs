@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::dev_accounts::{Accounts, TokenState};
 use super::secrets::{self, SecretsError, replace_private, write_new_private};
+use crate::config::settings::SecretsSettings;
 
 /// The person who owns the proxy user.
 pub const OWNER: &str = "dana";
@@ -70,7 +71,12 @@ impl StateFolder {
             return Err(DevError::PathTooLong(path));
         }
         write_new_private(&path.join("locum.toml"), CONFIGURATION.as_bytes()).map_err(fault)?;
-        secrets::make_missing(&path.join("pepper"), &path.join("tombstone.key"), random)?;
+        let keys = SecretsSettings {
+            pepper_file: path.join("pepper"),
+            tombstone_key_file: path.join("tombstone.key"),
+            history_key_file: path.join("history.key"),
+        };
+        secrets::make_missing(&keys, random)?;
         Ok(Self(path))
     }
 

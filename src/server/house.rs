@@ -84,6 +84,7 @@ impl House {
             counts: redis.clone().map(|redis| Arc::new(redis) as Arc<dyn FailureCounts>),
             peppers: Arc::clone(&peppers),
             tombstones,
+            history_key: secrets::history_key_of(&settings.secrets),
             clock: Arc::clone(&clock),
             random: Arc::new(random),
             settings: settings.provision(),

@@ -4,11 +4,15 @@ use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use crate::config::settings::SecretsSettings;
 use crate::directory::pepper::{PepperError, Peppers};
 use crate::directory::tombstone::TombstoneKey;
+use crate::history::checkpoint::SigningKey;
+use crate::provision::HistoryKey;
 
 /// The longest key file that is read.
 const LONGEST_FILE: u64 = 64 * 1024;
@@ -33,6 +37,10 @@ pub enum SecretsError {
     Pepper { path: PathBuf, error: PepperError },
     #[error("the tombstone key file `{}` has to hold 64 or more hexadecimal digits and nothing else", .0.display())]
     Tombstone(PathBuf),
+    #[error("the key file `{}` does not exist, and nothing can be signed without it: `locum init` makes it beside the others, and the gateway need not be restarted", .0.display())]
+    NoHistoryKey(PathBuf),
+    #[error("the history key file `{}` has to hold 64 hexadecimal digits and nothing else", .0.display())]
+    HistoryKey(PathBuf),
     #[error("the key file `{}`: {error}", path.display())]
     Io { path: PathBuf, error: io::Error },
 }
@@ -49,6 +57,24 @@ pub fn read(pepper_file: &Path, tombstone_key_file: &Path) -> Result<Secrets, Se
     let tombstones =
         TombstoneKey::parse(&text).ok_or_else(|| SecretsError::Tombstone(tombstone_key_file.to_owned()))?;
     Ok(Secrets { peppers, tombstones })
+}
+
+/// Reads the key under which this installation signs what it says of its history.
+///
+/// # Errors
+/// When it is missing, open to others, or not what it should be.
+pub fn history_key(file: &Path) -> Result<SigningKey, SecretsError> {
+    let text = read_private(file).map_err(|error| match error {
+        SecretsError::Missing(file) => SecretsError::NoHistoryKey(file),
+        other => other,
+    })?;
+    SigningKey::parse(&text).ok_or_else(|| SecretsError::HistoryKey(file.to_owned()))
+}
+
+/// The same, read whenever it is needed.
+pub fn history_key_of(settings: &SecretsSettings) -> HistoryKey {
+    let file = settings.history_key_file.clone();
+    Arc::new(move || history_key(&file).map_err(|error| error.to_string()))
 }
 
 /// Reads a file that nobody but its owner can.
@@ -78,14 +104,11 @@ const fn closed_to_others(owner: u32, reader: u32) -> u32 {
 ///
 /// # Errors
 /// When a file cannot be written. A file that exists is left alone.
-pub fn make_missing(
-    pepper_file: &Path,
-    tombstone_key_file: &Path,
-    mut random: impl FnMut(&mut [u8]),
-) -> Result<Vec<PathBuf>, SecretsError> {
+pub fn make_missing(files: &SecretsSettings, mut random: impl FnMut(&mut [u8])) -> Result<Vec<PathBuf>, SecretsError> {
     let mut made = Vec::new();
     let mut key = Zeroizing::new([0_u8; 32]);
-    for (path, before) in [(pepper_file, "1 "), (tombstone_key_file, "")] {
+    let SecretsSettings { pepper_file, tombstone_key_file, history_key_file } = files;
+    for (path, before) in [(pepper_file, "1 "), (tombstone_key_file, ""), (history_key_file, "")] {
         random(key.as_mut_slice());
         let digits =
             key.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(HEX[usize::from(digit)]));
@@ -94,8 +117,8 @@ pub fn make_missing(
         text.extend(digits);
         text.push('\n');
         let written = write_new_private(path, text.as_bytes());
-        if written.map_err(|error| SecretsError::Io { path: path.to_owned(), error })? {
-            made.push(path.to_owned());
+        if written.map_err(|error| SecretsError::Io { path: path.clone(), error })? {
+            made.push(path.clone());
         }
     }
     Ok(made)
@@ -166,11 +189,24 @@ mod tests {
     fn keys_are_made_once_and_only_their_owner_can_read_them() {
         let folder = tempfile::tempdir().unwrap();
         let (pepper, tombstone) = (folder.path().join("pepper"), folder.path().join("tombstone.key"));
+        let history = folder.path().join("history.key");
+        let files = SecretsSettings {
+            pepper_file: pepper.clone(),
+            tombstone_key_file: tombstone.clone(),
+            history_key_file: history.clone(),
+        };
+        assert!(matches!(history_key(&history), Err(SecretsError::NoHistoryKey(_))));
         assert!(matches!(read(&pepper, &tombstone), Err(SecretsError::Missing(_))));
 
-        assert_eq!(make_missing(&pepper, &tombstone, |bytes| bytes.fill(3)).unwrap().len(), 2);
+        assert_eq!(make_missing(&files, |bytes| bytes.fill(3)).unwrap().len(), 3);
         let before = std::fs::read(&pepper).unwrap();
-        assert_eq!(make_missing(&pepper, &tombstone, |bytes| bytes.fill(4)).unwrap().len(), 0);
+        std::fs::remove_file(&history).unwrap();
+        assert_eq!(
+            make_missing(&files, |bytes| bytes.fill(4)).unwrap(),
+            std::slice::from_ref(&history),
+            "the one that is missing"
+        );
+        assert!(history_key(&history).is_ok());
         assert_eq!(std::fs::read(&pepper).unwrap(), before);
         assert!(read(&pepper, &tombstone).is_ok());
 

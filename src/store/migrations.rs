@@ -27,7 +27,7 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: [Migration; 4] = [
+const MIGRATIONS: [Migration; 5] = [
     Migration {
         version: 1,
         sqlite: include_str!("migrations/sqlite/0001_first.sql"),
@@ -47,6 +47,11 @@ const MIGRATIONS: [Migration; 4] = [
         version: 4,
         sqlite: include_str!("migrations/sqlite/0004_rotation.sql"),
         postgres: include_str!("migrations/postgres/0004_rotation.sql"),
+    },
+    Migration {
+        version: 5,
+        sqlite: include_str!("migrations/sqlite/0005_installation.sql"),
+        postgres: include_str!("migrations/postgres/0005_installation.sql"),
     },
 ];
 

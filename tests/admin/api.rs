@@ -179,6 +179,58 @@ async fn the_history_is_said_to_be_whole() {
     assert_eq!(audit["entries"], 6, "{audit}");
 }
 
+/// H5: a checkpoint says where the history stood, and agrees with it later; nothing else of that shape does.
+#[tokio::test]
+async fn a_checkpoint_agrees_with_the_history_that_it_was_made_of() {
+    let api = household().await;
+    let checkpoint = api.call("GET", "/v1/audit/checkpoint").await.body;
+    assert_eq!((&checkpoint["statement"], &checkpoint["sequence"]), (&json!("checkpoint"), &json!(6)));
+    assert_eq!(checkpoint["at"], crate::NOON.to_string());
+    let key = api.call("GET", "/v1/audit/key").await.body;
+    assert_eq!((&key["public_key"], &key["installation"]), (&checkpoint["public_key"], &checkpoint["installation"]));
+    api.post("/v1/people", json!({ "username": "bob" })).await;
+    let audit = api.post("/v1/audit", json!({ "checkpoints": [checkpoint] })).await.body;
+    assert_eq!((&audit["whole"], &audit["entries"], &audit["checkpoints"]), (&json!(true), &json!(7), &json!(1)));
+
+    let broken = async |change: fn(&mut Value)| {
+        let mut changed = checkpoint.clone();
+        change(&mut changed);
+        let audit = api.post("/v1/audit", json!({ "checkpoints": [changed] })).await.body;
+        assert_eq!(audit["whole"], false, "{audit}");
+        audit["broken"].as_str().unwrap().to_owned()
+    };
+    assert!(broken(|it| it["sequence"] = json!(5)).await.contains("signature"));
+    assert!(broken(|it| it["public_key"] = json!("ab".repeat(32))).await.contains("is signed under the key"));
+    let other = json!({ "checkpoints": [checkpoint], "public_key": "ab".repeat(32) });
+    assert_eq!(api.post("/v1/audit", other).await.body["whole"], false);
+    for unreadable in [json!({ "checkpoints": [{}] }), json!({ "public_key": "x" }), json!({ "checkpoint": 1 })] {
+        assert_eq!(api.post("/v1/audit", unreadable).await.code(), "invalid_request");
+    }
+}
+
+/// H5: the export has every entry, whose it is, and a signed end; it goes on where another ended.
+#[tokio::test]
+async fn the_history_is_exported_line_by_line() {
+    let api = household().await;
+    let answer = api.call("GET", "/v1/audit/export").await;
+    assert_eq!((answer.status, &answer.headers[header::CACHE_CONTROL]), (StatusCode::OK, &"no-store".parse().unwrap()));
+    let lines = answer.body.as_array().unwrap();
+    assert_eq!(lines.len(), 8, "{lines:?}");
+    assert_eq!(lines[0]["follows"], json!({ "sequence": 0, "hash": "0".repeat(64) }));
+    let entries: Vec<_> = lines[1..7].iter().map(|line| line["sequence"].as_u64().unwrap()).collect();
+    assert_eq!(entries, [1, 2, 3, 4, 5, 6]);
+    assert_eq!((&lines[3]["type"], &lines[3]["actor"]), (&json!("user_added"), &json!("host:root")));
+    assert_eq!(lines[7]["checkpoint"]["hash"], lines[6]["hash"]);
+
+    let rest = api.call("GET", "/v1/audit/export?from=6").await.body;
+    assert_eq!(rest[0]["follows"], json!({ "sequence": 5, "hash": lines[5]["hash"] }));
+    assert_eq!(rest[1], lines[6]);
+    assert_eq!(api.call("GET", "/v1/audit/export?from=7").await.body.as_array().unwrap().len(), 2);
+    for from in ["0", "8", "18446744073709551615"] {
+        assert_eq!(api.call("GET", &format!("/v1/audit/export?from={from}")).await.code(), "no_such_entry", "{from}");
+    }
+}
+
 /// H3: all actions of one request carry its id, which the answer names; one that came along is kept.
 #[tokio::test]
 async fn the_actions_of_one_request_share_its_id() {

@@ -21,6 +21,7 @@ use locum::cluster::{InFlight, Subjects};
 use locum::directory::AppName;
 use locum::directory::pepper::Peppers;
 use locum::directory::tombstone::TombstoneKey;
+use locum::history::checkpoint::SigningKey;
 use locum::provision::{Parts, Provision, Settings, app};
 use locum::store::{self, Location, Store};
 use serde_json::Value;
@@ -70,6 +71,7 @@ impl Api {
             counts: None,
             peppers: Arc::new(Peppers::parse(&format!("1 {}", "ab".repeat(32))).unwrap()),
             tombstones: Arc::new(TombstoneKey::parse(&"cd".repeat(32)).unwrap()),
+            history_key: Arc::new(|| Ok(SigningKey::parse(&"ef".repeat(32)).unwrap())),
             clock: clock.clone(),
             random: Arc::new(|buffer| rand::fill(buffer)),
             settings: Settings::default(),
@@ -88,7 +90,15 @@ impl Api {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (head, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
-        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
+        let lines = head.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/x-ndjson");
+        let body = match &bytes[..] {
+            [] => Value::Null,
+            bytes if lines => {
+                let lines = std::str::from_utf8(bytes).unwrap().lines();
+                lines.map(|line| serde_json::from_str::<Value>(line).unwrap()).collect()
+            }
+            bytes => serde_json::from_slice(bytes).unwrap(),
+        };
         Answer { status: head.status, headers: head.headers, body }
     }
 

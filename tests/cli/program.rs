@@ -11,8 +11,8 @@ use crate::{APPS, Installation, locum};
 fn init_makes_what_is_missing_and_never_overwrites() {
     let folder = tempfile::tempdir().unwrap();
     let ran = locum(&["init", "--json"], "", folder.path());
-    assert_eq!(ran.json()["made"].as_array().unwrap().len(), 3, "{ran:?}");
-    for name in ["locum.toml", "pepper", "tombstone.key"] {
+    assert_eq!(ran.json()["made"].as_array().unwrap().len(), 4, "{ran:?}");
+    for name in ["locum.toml", "pepper", "tombstone.key", "history.key"] {
         let mode = std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
@@ -21,6 +21,32 @@ fn init_makes_what_is_missing_and_never_overwrites() {
     assert_eq!(locum(&["init", "--json"], "", folder.path()).json()["made"], json!([]));
     assert_eq!(std::fs::read(folder.path().join("locum.toml")).unwrap(), APPS.as_bytes());
     assert_eq!(std::fs::read(folder.path().join("pepper")).unwrap(), pepper);
+}
+
+/// H5: an installation of a version that signed nothing serves as before, says what is missing, and gets it by
+/// `init`, which leaves everything else as it is.
+#[test]
+fn an_installation_without_a_history_key_gets_one_by_init() {
+    let at = Installation::new();
+    let key = at.path().join("history.key");
+    std::fs::remove_file(&key).unwrap();
+    assert!(at.json(&["check"])["warnings"].to_string().contains("history.key"), "warned of");
+    at.say(&["person", "add", "ann"]);
+    at.say(&["audit", "verify"]);
+    let problem = at.run(&["audit", "checkpoint", "--json"]).problem();
+    assert_eq!((&problem["code"], &problem["rule"]), (&json!("history_key"), &json!("H5")));
+    assert!(problem["detail"].as_str().unwrap().contains("`locum init` makes it"), "{problem}");
+
+    let made = at.json(&["init"])["made"].clone();
+    assert_eq!(made, json!([key.to_str().unwrap()]));
+    assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+    at.say(&["audit", "checkpoint"]);
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(at.run(&["audit", "checkpoint"]).err.contains("chmod 600"));
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::fs::write(&key, "short").unwrap();
+    assert!(at.run(&["audit", "checkpoint"]).err.contains("64 hexadecimal digits"));
+    assert_eq!(at.run(&["check"]).code, 1);
 }
 
 /// C2: check says ok and what is in force, before and after the first start; it makes no database.

@@ -26,6 +26,7 @@ use locum::gateway::{
     Parts, Piece, Preset, Resilience, Resolver, SecretHeaderSettings, Settings, SlotSettings, Timeouts,
     TransportSettings, TunnelSettings, Watching,
 };
+use locum::history::checkpoint::SigningKey;
 use locum::policy::{
     Accept, AppRoutes, HostName, OwnTimeouts, PathPrefix, PathReading, Pattern, Per, RateLimit, RouteSettings, Rule,
     Upgrades,
@@ -281,6 +282,7 @@ impl World {
                 counts: None,
                 peppers: Arc::clone(&peppers),
                 tombstones: Arc::new(TombstoneKey::parse(&"07".repeat(32)).unwrap()),
+                history_key: Arc::new(|| Ok(SigningKey::parse(&"ef".repeat(32)).unwrap())),
                 clock: Arc::clone(&clock),
                 random: Arc::new(|bytes| rand::fill(bytes)),
                 settings: provision::Settings { default_apps: names.clone(), ..provision::Settings::default() },

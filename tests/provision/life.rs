@@ -1,7 +1,7 @@
 //! The life of accounts: added, inactive, active again, deleted (P1, P3, P8, P10–P14).
 
 use locum::directory::owner_cascade::CascadeRefusal;
-use locum::provision::reading::{self, Listing};
+use locum::provision::reading::{self, Audit, Listing};
 use locum::provision::{Refusal, Wanted, pat, person, proxy_user};
 
 use crate::world::{World, claims, name, refused};
@@ -123,7 +123,7 @@ claims! {
         assert!(world.store().read().await.unwrap().pat(token).await.unwrap().is_none());
         let after = world.history().await;
         assert_eq!(after[..before.len()], before);
-        let (head, broken) = reading::audit(&world.provision, &world.host).await.unwrap();
+        let Audit { head, broken, .. } = reading::audit(&world.provision, &world.host, &[], None).await.unwrap();
         assert_eq!((head.sequence, broken), (after.len() as u64, None));
     }
 

@@ -143,6 +143,24 @@ claims! {
         assert!(matches!(unknown, Err(Refusal::UnknownApp { .. })), "{unknown:?}");
     }
 
+    /// The rights table, H5: the history is handed out, and signed, by super administrators and the host shell only.
+    async fn only_a_super_administrator_hands_out_the_history(world: World) {
+        household(&world).await;
+        world.person("ada").await;
+        for (grade, may) in [(Grade::None, false), (Grade::Administrator, false), (Grade::SuperAdministrator, true)] {
+            let request = world.signed_in("ada", grade, &[]).await;
+            let tried = [
+                refused(reading::export(&world.provision, &request, 1).await.map(|_| ())),
+                refused(reading::checkpoint(&world.provision, &request).await.map(|_| ())),
+            ];
+            for result in &tried {
+                assert_eq!(!matches!(result, Err(Refusal::NotAllowed(_))), may, "{tried:?}");
+                assert_eq!(result.is_ok(), may, "{tried:?}");
+            }
+        }
+        world.demand_recorded_refusal("not_allowed").await;
+    }
+
     /// A caller without the right learns nothing of who exists: an unknown name is refused in the same words.
     async fn a_stranger_does_not_learn_who_exists(world: World) {
         household(&world).await;
@@ -169,7 +187,7 @@ claims! {
         assert!(denied(reading::reasons(p, &request).await.unwrap_err()));
         assert!(denied(reading::apps(p, &request).await.unwrap_err()));
         assert!(denied(reading::history(p, &request, question).await.unwrap_err()));
-        assert!(denied(reading::audit(p, &request).await.unwrap_err()));
+        assert!(denied(reading::audit(p, &request, &[], None).await.unwrap_err()));
         assert!(denied(reading::pats(p, &request, &name("ann-ci")).await.unwrap_err()));
         assert_eq!(world.count().await, count + 7);
         let own = reading::show(p, &request, &name("bob"), Wanted::Person).await.unwrap();

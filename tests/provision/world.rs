@@ -11,6 +11,7 @@ use locum::directory::pepper::Peppers;
 use locum::directory::rights::{Caller, Grade, Right};
 use locum::directory::tombstone::TombstoneKey;
 use locum::directory::{AccountId, AppName, Holding, Networks, Permission, PublicId, ReasonCode, RoleName, Username};
+use locum::history::checkpoint::SigningKey;
 use locum::history::{ActionType, Entry, Value};
 use locum::provision::pat::{Made, Wish};
 use locum::provision::reading::{self, Question, Shown};
@@ -61,6 +62,7 @@ impl World {
             counts: None,
             peppers: Arc::new(Peppers::parse(&format!("1 {}", "ab".repeat(32))).unwrap()),
             tombstones: Arc::new(TombstoneKey::parse(&"cd".repeat(32)).unwrap()),
+            history_key: Arc::new(|| Ok(SigningKey::parse(&"ef".repeat(32)).unwrap())),
             clock: clock.clone(),
             random: Arc::new(move |buffer| spread(draws.fetch_add(1, Ordering::Relaxed), buffer)),
             settings,

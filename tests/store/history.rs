@@ -6,7 +6,7 @@ use std::time::Duration;
 use locum::clock::{Clock, FixedClock};
 use locum::directory::{Actor, AppName};
 use locum::history::chain::Broken;
-use locum::history::{Action, ActionType};
+use locum::history::{Action, ActionType, Place};
 use locum::store::{AuditError, HistoryFilter, Store};
 
 use crate::world::*;
@@ -164,6 +164,34 @@ claims! {
             assert!(backend.try_tamper(statements).await.is_err(), "{statements}");
         }
         store.read().await.unwrap().audit().await.unwrap();
+    }
+
+    /// H5: a history that somebody wrote anew holds by itself; what was known of the one before tells it apart, and
+    /// where it begins to differ.
+    async fn a_history_that_was_written_anew_is_told_apart_by_what_was_known(backend: Backend) {
+        let people: Vec<_> = (0..6).map(|number| person(&format!("p{number}"))).collect();
+        let mut places = Vec::new();
+        let store = backend.open().await;
+        for person in &people {
+            add(&store, &[person]).await;
+            places.push(store.read().await.unwrap().head().await.unwrap().place());
+        }
+        store.read().await.unwrap().audit_by(&places).await.unwrap();
+        store.close().await;
+
+        let other = Backend::new(backend.kept);
+        let store = other.open().await;
+        for index in [0, 1, 2, 4, 3, 5] {
+            add(&store, &[&people[index]]).await;
+        }
+        let mut reader = store.read().await.unwrap();
+        reader.audit().await.unwrap();
+        reader.audit_by(&places[..3]).await.unwrap();
+        let rewritten = |after, through| AuditError::Broken(Broken::Rewritten { after, through });
+        assert_eq!(reader.audit_by(&places).await, Err(rewritten(3, 4)));
+        assert_eq!(reader.audit_by(&[places[1], places[5]]).await, Err(rewritten(2, 6)));
+        let cut = AuditError::Broken(Broken::Cut { expected: 7, found: 6 });
+        assert_eq!(reader.audit_by(&[Place { sequence: 7, ..places[5] }]).await, Err(cut));
     }
 
     /// H2

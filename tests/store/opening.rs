@@ -3,7 +3,7 @@
 use locum::directory::reason::SEEDED;
 use locum::directory::{Actor, AppName, Networks};
 use locum::history::{Action, ActionType, ChainHash};
-use locum::store::{Head, HistoryFilter, OpenError};
+use locum::store::{Head, HistoryFilter, OpenError, Store};
 
 use crate::world::*;
 
@@ -32,9 +32,9 @@ claims! {
         store.close().await;
         backend.tamper("INSERT INTO schema_version VALUES (42, '9.8.7', 0)").await;
         let error = backend.try_open().await.unwrap_err();
-        assert!(matches!(error, OpenError::Newer { found: 42, known: 4, .. }), "{error}");
+        assert!(matches!(error, OpenError::Newer { found: 42, known: 5, .. }), "{error}");
         let shown = error.to_string();
-        for part in ["version 42", "locum 9.8.7", "up to 4", concat!("locum ", env!("CARGO_PKG_VERSION"))] {
+        for part in ["version 42", "locum 9.8.7", "up to 5", concat!("locum ", env!("CARGO_PKG_VERSION"))] {
             assert!(shown.contains(part), "`{part}` is missing: {shown}");
         }
         backend.tamper("DELETE FROM schema_version WHERE version = 42").await;
@@ -51,7 +51,7 @@ claims! {
         add_pat(&store, &pat).await.unwrap();
         let before = store.read().await.unwrap().head().await.unwrap();
         store.close().await;
-        backend.tamper("ALTER TABLE accounts DROP COLUMN networks; DROP TABLE history_marks").await;
+        backend.tamper("ALTER TABLE accounts DROP COLUMN networks; DROP TABLE history_marks; DROP TABLE installation").await;
         backend.tamper(WITHOUT_ROTATION).await;
         backend.tamper("DELETE FROM schema_version WHERE version >= 2").await;
 
@@ -83,7 +83,7 @@ claims! {
         store.record(vec![granted("wiki"), deleted]).await.unwrap();
         let before = store.read().await.unwrap().audit().await.unwrap();
         store.close().await;
-        backend.tamper("DROP TABLE history_marks; DELETE FROM schema_version WHERE version >= 3").await;
+        backend.tamper("DROP TABLE history_marks; DROP TABLE installation; DELETE FROM schema_version WHERE version >= 3").await;
         backend.tamper(WITHOUT_ROTATION).await;
 
         let store = backend.open().await;
@@ -94,6 +94,18 @@ claims! {
         let asked = HistoryFilter { actor: Some(root()), limit: 1, ..Default::default() };
         assert_eq!(reader.history(&asked).await.unwrap()[0].sequence, 1_202);
         assert_eq!(reader.audit().await.unwrap(), before);
+    }
+
+    /// H5
+    async fn each_installation_has_an_id_of_its_own_that_stays(backend: Backend) {
+        let id = async |store: Store| {
+            let id = store.read().await.unwrap().installation().await.unwrap();
+            store.close().await;
+            id
+        };
+        let first = id(backend.open().await).await;
+        assert_eq!(id(backend.open().await).await, first);
+        assert_ne!(id(Backend::new(backend.kept).open().await).await, first);
     }
 
     async fn opening_again_changes_nothing(backend: Backend) {

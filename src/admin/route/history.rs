@@ -1,4 +1,4 @@
-//! The history and its verification.
+//! The history.
 
 use axum::Json;
 use axum::extract::State;
@@ -9,7 +9,7 @@ use super::{page_size, show};
 use crate::admin::AdminState;
 use crate::admin::extract::{Asked, Asking, FromText as _};
 use crate::admin::problem::Problem;
-use crate::admin::shape::{AuditView, EntryPage};
+use crate::admin::shape::EntryPage;
 use crate::clock::Timestamp;
 use crate::directory::AppName;
 use crate::history::ActionType;
@@ -82,20 +82,4 @@ fn instant(text: &str) -> Result<Timestamp, Problem> {
 
 fn sequence(cursor: &str) -> Result<u64, Problem> {
     cursor.parse().map_err(|_| Problem::invalid("the cursor has to be the `next` of the page before"))
-}
-
-/// Follow the chain of the whole history (H5)
-#[utoipa::path(get, path = "/v1/audit", tag = "history",
-    responses((status = 200, body = AuditView), (status = "4XX", body = Problem)))]
-pub(in crate::admin) async fn audit(
-    State(state): State<AdminState>,
-    Asked(request): Asked,
-) -> Result<Json<AuditView>, Problem> {
-    let (head, broken) = reading::audit(&state.provision, &request).await?;
-    Ok(Json(AuditView {
-        whole: broken.is_none(),
-        entries: head.sequence,
-        head: head.hash.to_string(),
-        broken: broken.map(|broken| broken.to_string()),
-    }))
 }

@@ -5,11 +5,13 @@
 //! value: it is `null`, so that programs can rely on it.
 
 mod account;
+mod audit;
 mod catalogue;
 mod pat;
 mod record;
 
 pub use account::{AccountNetworks, AccountPage, AccountSummary, AccountView, Inactivity, NewPerson, NewProxyUser};
+pub use audit::{AuditKeyView, AuditView, AuditWish, CheckpointView};
 pub use catalogue::{
     AppList, AppView, CopyRoles, NewReason, NewRole, ReasonList, ReasonView, RoleContents, RoleList, RoleSummary,
     RoleView,
@@ -18,4 +20,4 @@ pub use pat::{
     CheckPat, CheckedPat, MadePat, NewPat, PatList, PatView, PresentedToken, Restrictions, Revocation, RevokePat,
     RotatePat,
 };
-pub use record::{AuditView, EntryPage, EntryView, FieldChange, HealthView, ReloadedView, RestartingView};
+pub use record::{EntryPage, EntryView, FieldChange, HealthView, ReloadedView, RestartingView};

@@ -1,4 +1,4 @@
-//! The history, its verification, and health.
+//! The history, and health.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -42,18 +42,6 @@ pub struct EntryPage {
     pub entries: Vec<EntryView>,
     /// The cursor of the next page; `null` on the last.
     pub next: Option<String>,
-}
-
-/// Whether the history is whole.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct AuditView {
-    pub whole: bool,
-    /// How many entries there are, by the head.
-    pub entries: u64,
-    /// The head's hash, in hexadecimal digits.
-    pub head: String,
-    /// What is wrong first; `null` when the history is whole.
-    pub broken: Option<String>,
 }
 
 /// Whether the gateway is well.

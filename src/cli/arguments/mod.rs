@@ -16,7 +16,10 @@ use clap::{Args, Parser, Subcommand};
 
 pub use account::{NameArgument, NetworksArguments, PersonCommand, ProxyUserCommand};
 pub use catalogue::{AppCommand, NameCommand, ReasonCommand, RoleCommand};
-pub use operate::{AuditCommand, CompletionsArguments, ConfigCommand, HistoryArguments, ServeArguments};
+pub use operate::{
+    AuditCommand, CompletionsArguments, ConfigCommand, ExportArguments, HistoryArguments, ServeArguments,
+    VerifyArguments,
+};
 pub use pat::{PatAddArguments, PatCheckArguments, PatCommand, PatRotateArguments};
 
 /// The gate in front of existing web applications: proxy users, personal access tokens, roles.
@@ -100,7 +103,7 @@ pub enum Administration {
     Name(NameCommand),
     /// What was done, newest first
     History(HistoryArguments),
-    /// Whether the history is whole
+    /// Prove that the history is whole, and hand it out
     #[command(subcommand)]
     Audit(AuditCommand),
 }
@@ -157,6 +160,11 @@ mod tests {
             "history ann --app blog",
             "history ann --initiated --before 17",
             "audit verify --state d",
+            "audit verify --checkpoint a --checkpoint b --public-key k",
+            "audit verify --export a.jsonl --export b.jsonl --public-key k",
+            "audit checkpoint",
+            "audit key --json",
+            "audit export --from 17 --to a.jsonl",
             "completions bash",
             "reload --config locum.toml",
             "restart --config locum.toml",

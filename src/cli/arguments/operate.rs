@@ -1,6 +1,7 @@
 //! `locum serve`, `config`, `history`, `audit`, `completions`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
@@ -75,7 +76,39 @@ pub struct HistoryArguments {
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
     /// Follow the chain of the whole history; names the first entry that was changed or removed
-    Verify,
+    Verify(VerifyArguments),
+    /// Print where the history stands, signed: keep it elsewhere, and `verify` finds a cut tail and a rewritten history
+    Checkpoint,
+    /// Print the public key that checkpoints are checked with
+    Key,
+    /// Print the whole history as JSON Lines, its end signed
+    Export(ExportArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct VerifyArguments {
+    /// A file of checkpoints that was kept elsewhere; may be given several times
+    #[arg(long = "checkpoint", value_name = "FILE")]
+    pub checkpoints: Vec<PathBuf>,
+
+    /// What signatures are checked with: 64 hexadecimal digits, or a file with them [default: this installation's key]
+    #[arg(long, value_name = "KEY")]
+    pub public_key: Option<String>,
+
+    /// Check this file that `export` wrote, and ask no gateway; several follow each other
+    #[arg(long = "export", value_name = "FILE", requires = "public_key")]
+    pub exports: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ExportArguments {
+    /// The number of the first entry [default: 1, or where the file ends]
+    #[arg(long, value_name = "SEQUENCE", value_parser = clap::value_parser!(u64).range(1..))]
+    pub from: Option<u64>,
+
+    /// Write to this file, readable by its owner only; where it holds an export, go on at its end
+    #[arg(long, value_name = "FILE")]
+    pub to: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -12,7 +12,7 @@ use crate::cli::{find, in_process};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{self, Purpose, Settings};
 use crate::server::acme::{self, Obtained};
-use crate::server::secrets;
+use crate::server::secrets::{self, SecretsError};
 use crate::server::tls::Certificates;
 use crate::store::Location;
 
@@ -36,6 +36,12 @@ pub(in crate::cli) async fn check(global: &Global, output: Output) -> Result<(),
     let keys = &settings.secrets;
     secrets::read(&keys.pepper_file, &keys.tombstone_key_file).map_err(Failure::failed)?;
     let mut warnings = Vec::new();
+    match secrets::history_key(&keys.history_key_file) {
+        Ok(_) => {}
+        // An installation of an earlier version has none, and serves as well as ever.
+        Err(missing @ SecretsError::NoHistoryKey(_)) => warnings.push(missing.to_string()),
+        Err(error) => return Err(Failure::failed(error)),
+    }
     if let Some(tls) = &settings.server.tls {
         let certificates = Certificates::read(tls, &Obtained::default()).map_err(Failure::failed)?;
         tls.acme.as_ref().map_or(Ok(()), acme::check).map_err(Failure::failed)?;

@@ -1,8 +1,8 @@
-//! `locum history` and `locum audit verify`.
+//! `locum history`.
 
-use crate::admin::shape::{AuditView, EntryPage, EntryView, FieldChange};
+use crate::admin::shape::{EntryPage, EntryView, FieldChange};
 use crate::cli::arguments::HistoryArguments;
-use crate::cli::client::{Client, path, path_with};
+use crate::cli::client::{Client, path_with};
 use crate::cli::exit::Failure;
 use crate::cli::output::{Output, instant};
 
@@ -83,15 +83,4 @@ fn change(change: &FieldChange) -> String {
         (Some(before), Some(after)) => format!("{field}: {before} -> {after}"),
         (None, None) => field.clone(),
     }
-}
-
-pub(in crate::cli) async fn verify(client: &Client, output: Output) -> Result<(), Failure> {
-    let audit: AuditView = client.get_slowly(&path(&["audit"])).await?;
-    if let Some(broken) = &audit.broken {
-        if output.is_json() {
-            output.answer(&audit, |_| String::new())?;
-        }
-        return Err(Failure::failed(format!("the history is not whole: {broken}")));
-    }
-    output.answer(&audit, |audit| format!("the history is whole: {} entries, head {}", audit.entries, audit.head))
 }

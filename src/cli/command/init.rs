@@ -28,9 +28,7 @@ pub(in crate::cli) fn init(global: &Global, output: Output) -> Result<(), Failur
     }
     let settings = find::load(&file, Purpose::Administer)?;
     let keys = &settings.secrets;
-    made.extend(
-        secrets::make_missing(&keys.pepper_file, &keys.tombstone_key_file, house::random).map_err(Failure::failed)?,
-    );
+    made.extend(secrets::make_missing(keys, house::random).map_err(Failure::failed)?);
     let document = json!({ "config": shown(&file), "made": made.iter().map(|path| shown(path)).collect::<Vec<_>>() });
     output.answer(&document, |_| in_words(&file, &made))
 }

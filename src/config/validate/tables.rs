@@ -82,11 +82,24 @@ pub(super) fn secrets(
     let pepper_file = around.path(&at.key("pepper_file"), &table.pepper_file, findings);
     let tombstone_at = at.key("tombstone_key_file");
     let tombstone_key_file = around.path(&tombstone_at, &table.tombstone_key_file, findings);
-    let settings = SecretsSettings { pepper_file: pepper_file?, tombstone_key_file: tombstone_key_file? };
-    if settings.pepper_file == settings.tombstone_key_file {
-        let wrong = format!("`{}` is the same file as `secrets.pepper_file`", tombstone_at.name());
-        let advice = "give each key a file of its own: the pepper is rotated, this key never is";
-        findings.add(Problem::at(tombstone_at.place(), wrong).instead(advice));
+    let history_at = at.key("history_key_file");
+    let history_key_file = around.path(&history_at, &table.history_key_file, findings);
+    let settings = SecretsSettings {
+        pepper_file: pepper_file?,
+        tombstone_key_file: tombstone_key_file?,
+        history_key_file: history_key_file?,
+    };
+    let SecretsSettings { pepper_file, tombstone_key_file, history_key_file } = &settings;
+    let never = "give each key a file of its own: the pepper is rotated, this key never is";
+    let apart = "give each key a file of its own";
+    let same = [
+        (&tombstone_at, tombstone_key_file == pepper_file, "pepper_file", never),
+        (&history_at, history_key_file == pepper_file, "pepper_file", apart),
+        (&history_at, history_key_file == tombstone_key_file, "tombstone_key_file", apart),
+    ];
+    if let Some((at, _, other, advice)) = same.into_iter().find(|(_, same, ..)| *same) {
+        let wrong = format!("`{}` is the same file as `secrets.{other}`", at.name());
+        findings.add(Problem::at(at.place(), wrong).instead(advice));
         return None;
     }
     Some(settings)

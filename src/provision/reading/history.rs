@@ -1,4 +1,4 @@
-//! Reading the history, and following its chain (H2, H5).
+//! Reading the history (H2).
 
 use super::{Names, refused_if_not_allowed};
 use crate::clock::Timestamp;
@@ -6,7 +6,7 @@ use crate::directory::rights::Operation;
 use crate::directory::{AccountId, Actor, AppName, Username};
 use crate::history::{ActionType, Entry, Value, marks};
 use crate::provision::{Error, Provision, Refusal, Request, demands};
-use crate::store::{AuditError, Head, HistoryFilter, Reader};
+use crate::store::{HistoryFilter, Reader};
 
 /// Which actions are read (H2).
 #[derive(Debug, Clone, Default)]
@@ -93,23 +93,6 @@ fn clear_values(entry: &Entry) -> impl Iterator<Item = &str> {
         Value::Clear(text) => Some(text.as_str()),
         Value::Sealed { .. } => None,
     })
-}
-
-/// Follows the chain of the whole history (H5).
-///
-/// # Errors
-/// When the caller may not, or the store does not answer. A broken chain is an answer.
-pub async fn audit(provision: &Provision, request: &Request) -> Result<(Head, Option<AuditError>), Error> {
-    let reading = async {
-        request.demand(&Operation::ReadHistory { app: None })?;
-        let mut reader = provision.0.store.read().await?;
-        match reader.audit().await {
-            Ok(head) => Ok((head, None)),
-            Err(AuditError::Store(error)) => Err(error.into()),
-            Err(broken @ (AuditError::Broken(_) | AuditError::Misfiled(_))) => Ok((reader.head().await?, Some(broken))),
-        }
-    };
-    refused_if_not_allowed(provision, request, "audit_verify", reading.await).await
 }
 
 async fn account_or_id(reader: &mut Reader, text: &str) -> Result<AccountId, Error> {

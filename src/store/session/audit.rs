@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::directory::AccountId;
+use crate::history::Place;
 use crate::history::canonical;
 use crate::history::chain::{Broken, Verifier};
 use crate::history::marks::marks;
@@ -34,11 +35,19 @@ impl Session {
     /// # Errors
     /// Names the first entry that is missing, changed or misfiled.
     pub async fn audit(&mut self) -> Result<Head, AuditError> {
+        self.audit_by(&[]).await
+    }
+
+    /// The same, by places of the chain too that are known from elsewhere.
+    ///
+    /// # Errors
+    /// Names the first entry that is missing, changed or misfiled, or the range that it is in.
+    pub async fn audit_by(&mut self, known: &[Place]) -> Result<Head, AuditError> {
         const SQL: &str = "SELECT sequence, recorded_at, kind, actor, target, canonical, hash FROM history \
             WHERE sequence >= $1 AND sequence <= $2 ORDER BY sequence LIMIT 1000";
         // entries that are appended while this reads are not part of the question
         let head = self.head().await?;
-        let mut verifier = Verifier::default();
+        let mut verifier = Verifier::default().knowing(known.iter().copied())?;
         let mut from = 1;
         loop {
             let rows = self.rows(SQL, vec![int(from), int(head.sequence)]).await?;
@@ -54,7 +63,7 @@ impl Session {
                 }
             }
         }
-        verifier.ends_at(head.sequence, head.hash)?;
+        verifier.ends_at(head.place())?;
         Ok(head)
     }
 

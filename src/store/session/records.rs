@@ -1,8 +1,10 @@
 //! Reading the small tables and the head.
 
+use uuid::Uuid;
+
 use crate::directory::tombstone::Tombstone;
 use crate::directory::{AppName, ReasonCode};
-use crate::history::ChainHash;
+use crate::history::{ChainHash, Place};
 use crate::store::error::StoreError;
 use crate::store::session::Session;
 use crate::store::session::accounts::reason;
@@ -24,6 +26,13 @@ pub struct Head {
     /// The last entry of the history; 0 when there is none.
     pub sequence: u64,
     pub hash: ChainHash,
+}
+
+impl Head {
+    /// The end of the chain.
+    pub const fn place(&self) -> Place {
+        Place { sequence: self.sequence, hash: self.hash }
+    }
 }
 
 impl Session {
@@ -48,6 +57,14 @@ impl Session {
     pub async fn has_tombstone(&mut self, tombstone: &Tombstone) -> Result<bool, StoreError> {
         const SQL: &str = "SELECT digest FROM tombstones WHERE digest = $1";
         Ok(self.row(SQL, vec![tombstone.as_bytes().as_slice().into()]).await?.is_some())
+    }
+
+    /// Which installation this is.
+    pub async fn installation(&mut self) -> Result<Uuid, StoreError> {
+        const SQL: &str = "SELECT uuid FROM installation WHERE id = 1";
+        let row = self.row(SQL, Vec::new()).await?;
+        let row = row.ok_or_else(|| StoreError::unreadable("installation", "its row is missing".to_owned()))?;
+        Ok(uuid::Builder::from_random_bytes(row.array("uuid")?).into_uuid())
     }
 
     pub async fn head(&mut self) -> Result<Head, StoreError> {
