@@ -30,10 +30,15 @@ impl Mark {
 
 /// The marks of an action, as they are stored, in their order.
 pub fn marks(action: &Action) -> BTreeSet<String> {
-    let of_object = action.object.as_deref().and_then(app_of_holding);
+    let of_object = app_of_object(action);
     let of_details = action.details.iter().flat_map(|detail| apps_of(action.kind, detail));
     let apps = of_object.into_iter().chain(of_details).map(Mark::App);
     apps.chain(asked_by(action).map(Mark::AskedBy)).map(|mark| mark.to_stored()).collect()
+}
+
+/// The app of the role that an action was done to.
+pub fn app_of_object(action: &Action) -> Option<AppName> {
+    action.object.as_deref().and_then(app_of_holding)
 }
 
 /// The apps that one detail of an action speaks of.

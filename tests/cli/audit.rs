@@ -122,6 +122,12 @@ fn an_export_is_proven_without_the_gateway() {
     std::fs::write(&to, "something else\n").unwrap();
     assert!(at.run(&["audit", "export", "--to", file]).err.contains("something else than an export"));
     assert_eq!(std::fs::read_to_string(&to).unwrap(), "something else\n", "and is left alone");
+    // as a key without the end of its line is
+    std::fs::write(&to, "0123456789abcdef").unwrap();
+    assert!(at.run(&["audit", "export", "--to", file]).err.contains("something else than an export"));
+    assert_eq!(std::fs::read_to_string(&to).unwrap(), "0123456789abcdef");
+    std::fs::write(&to, "{\"locum_hist").unwrap();
+    assert!(at.say(&["audit", "export", "--to", file]).starts_with("exported entries 1 to "), "it broke off at once");
     assert_eq!(crate::locum(&["audit", "verify", "--export", file], "", away.path()).code, 2, "no key, no proof");
 }
 

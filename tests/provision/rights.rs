@@ -119,6 +119,7 @@ claims! {
     async fn an_administrator_of_an_app_reads_its_history_only(world: World) {
         household(&world).await;
         world.role("blog/editor", &["blog:write"]).await;
+        world.role("wiki/author", &["blog:read", "wiki:write"]).await;
         world.grant("ann", "app:wiki").await;
         world.grant("ann", "blog/editor").await;
         world.person("ada").await;

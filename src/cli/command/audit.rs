@@ -183,8 +183,11 @@ struct End {
     length: u64,
 }
 
+/// How an export begins.
+const BEGINS: &str = "{\"locum_history\":";
+
 /// Where an export in a file ends; what follows its last whole line is cut off, because an export that broke off left it
-/// there.
+/// there. A file that is no export stays as it is.
 fn end_of(mut file: &File) -> io::Result<End> {
     file.rewind()?;
     let mut reader = BufReader::new(file);
@@ -192,11 +195,18 @@ fn end_of(mut file: &File) -> io::Result<End> {
     let mut line = String::new();
     loop {
         line.clear();
+        let strange = |why| io::Error::other(format!("it holds something else than an export: {why}"));
         let read = reader.by_ref().take(LONGEST).read_line(&mut line)?;
-        if read == 0 || !line.ends_with('\n') {
+        if read as u64 == LONGEST {
+            return Err(strange("a line is longer than any of an export".to_owned()));
+        }
+        if !line.ends_with('\n') {
+            let of_an_export = end.last.is_some() || line.starts_with(BEGINS) || BEGINS.starts_with(&line);
+            if !of_an_export {
+                return Err(strange("it does not begin like one".to_owned()));
+            }
             break;
         }
-        let strange = |why| io::Error::other(format!("it holds something else than an export: {why}"));
         let (last, signed) = match Line::read(line.trim_end_matches('\n')).map_err(strange)? {
             Line::Head(head) => (head.sequence, false),
             Line::Entry(entry) => (entry.sequence, false),

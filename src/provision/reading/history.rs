@@ -81,6 +81,10 @@ pub async fn history(
 /// Leaves out what an entry says of other apps than this one.
 fn leave_to_app(entry: &mut Entry, app: Option<&AppName>) {
     let kind = entry.action.kind;
+    // A role of one app may hold permissions of another: then the entry is found, and the role is not its business.
+    if marks::app_of_object(&entry.action).is_some_and(|of| Some(&of) != app) {
+        entry.action.object = None;
+    }
     entry.action.details.retain(|detail| {
         let apps = marks::apps_of(kind, detail);
         apps.is_empty() || apps.iter().any(|of| Some(of) == app)
