@@ -303,7 +303,22 @@ impl Refusal {
         match self {
             Self::Throttled(wait) | Self::RateLimited { wait, .. } | Self::Unavailable(wait) => Some(*wait),
             Self::Undecided(_) | Self::Shed(_) | Self::Full(_) => Some(Duration::from_secs(1)),
-            _ => None,
+            Self::Malformed(_)
+            | Self::TargetTooLong
+            | Self::HeadTooLarge
+            | Self::UnknownExpectation
+            | Self::BodyTooLarge
+            | Self::SlowBody
+            | Self::Connect
+            | Self::Fault
+            | Self::NoRoute
+            | Self::Method { .. }
+            | Self::Unauthenticated { .. }
+            | Self::Denied(_)
+            | Self::ForeignOrigin
+            | Self::NoTunnel
+            | Self::BadUpstream(_)
+            | Self::SilentUpstream => None,
         }
     }
 
