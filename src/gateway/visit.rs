@@ -15,7 +15,7 @@ use super::record::{Decision, Record};
 use super::refusal::{Format, Refusal};
 use super::spans::Trace;
 use super::trailers::Terms;
-use super::tunnel::Ask;
+use super::tunnel::UpgradeRequest;
 use crate::clock::Timestamp;
 
 /// Whoever is at the other end of a connection: a client, or a proxy.
@@ -178,7 +178,7 @@ pub(super) struct Visit {
     /// Why it is to be refused unread.
     pub(super) fault: Option<HeadFault>,
     /// That it would like to become a tunnel.
-    pub(super) ask: Option<Ask>,
+    pub(super) upgrade: Option<UpgradeRequest>,
     pub(super) record: Record,
 }
 

@@ -43,7 +43,7 @@ pub(in crate::gateway) fn forward(
 
 async fn send(plan: &Plan, upstream: &impl Exchange, within: WithinLimits) -> Answered {
     let (visit, destination, slot, who, permit) = within.into_inner().into_parts();
-    let Visit { mut request, peer, client, hangup, id, trailers, ask: wish, trace, mut record, .. } = visit;
+    let Visit { mut request, peer, client, hangup, id, trailers, upgrade: wish, trace, mut record, .. } = visit;
     let format = Format::preferred(request.headers());
     let app = &plan.apps[destination.route.app_index];
     let timeouts = app.timeouts.with(destination.route.rule.timeouts);

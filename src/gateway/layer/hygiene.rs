@@ -17,7 +17,7 @@ use super::{NowOr, Step, now};
 use crate::gateway::body::Body;
 use crate::gateway::plan::Plan;
 use crate::gateway::refusal::Refusal;
-use crate::gateway::tunnel::Ask;
+use crate::gateway::tunnel::UpgradeRequest;
 use crate::gateway::visit::{Answered, Visit};
 use crate::policy::host::PresentedHost;
 
@@ -92,8 +92,8 @@ fn sanitise(plan: &Plan, visit: &mut Visit) -> Result<Target, Refusal> {
         return Err(Refusal::Malformed(word));
     }
     // Before anything is removed that it stands in.
-    visit.ask = Ask::of(&visit.request);
-    if visit.ask.as_ref().is_some_and(Ask::is_of_http2) {
+    visit.upgrade = UpgradeRequest::of(&visit.request);
+    if visit.upgrade.as_ref().is_some_and(UpgradeRequest::is_of_http2) {
         // What HTTP/1.1 asks with a `GET` (RFC 8441 §4): one rule for both.
         *visit.request.method_mut() = Method::GET;
     }

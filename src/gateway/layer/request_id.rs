@@ -89,7 +89,7 @@ impl<S: Step<Visit>> Service<Arrival> for Named<S> {
             trailers,
             trace,
             fault,
-            ask: None,
+            upgrade: None,
             record: Record::default(),
         };
         Reporting { inner: self.inner.call(visit), line }

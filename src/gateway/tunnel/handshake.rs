@@ -11,7 +11,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
-use super::ask::{Ask, nominates_upgrade};
+use super::upgrade::{UpgradeRequest, nominates_upgrade};
 use super::{TunnelSettings, origin};
 use crate::gateway::client::Scheme;
 use crate::gateway::refusal::Refusal;
@@ -49,14 +49,14 @@ impl Handshake {
     /// # Errors
     /// When the request may not be for a tunnel and cannot be for anything else.
     pub(in crate::gateway) fn of(
-        ask: &Ask,
+        wish: &UpgradeRequest,
         request: &mut Request<Incoming>,
         allowed: &Upgrades,
         settings: &TunnelSettings,
         asker: &Asker<'_>,
     ) -> Result<Option<Self>, Refusal> {
-        let over_http2 = ask.is_of_http2();
-        let Some(protocol) = ask.choose(allowed) else {
+        let over_http2 = wish.is_of_http2();
+        let Some(protocol) = wish.choose(allowed) else {
             return if over_http2 { Err(Refusal::NoTunnel) } else { Ok(None) };
         };
         if !request.body().is_end_stream() {

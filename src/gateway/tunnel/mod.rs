@@ -1,7 +1,7 @@
 //! Connections that stop speaking HTTP: WebSockets and other protocols behind an `Upgrade` (G1).
 //!
 //! ```text
-//!   ask         what of a request asks for another protocol, read before hygiene removes it
+//!   upgrade     what of a request asks for another protocol, read before hygiene removes it
 //!   handshake   what the app is asked in its place, and what it has to answer
 //!   origin      which pages may open a tunnel with a credential that the browser adds by itself
 //!   settings    what an app's tunnels are held to
@@ -19,7 +19,6 @@
 //! The guard of the request lives in the tunnel, so what runs can be cut until its end (R3). Whoever
 //! serves the connection runs the tunnel: it stays in its client's place, and learns of the drain.
 
-mod ask;
 mod frames;
 mod handshake;
 mod lane;
@@ -27,6 +26,7 @@ mod origin;
 mod relay;
 mod settings;
 mod story;
+mod upgrade;
 
 use std::fmt;
 use std::future::Future;
@@ -37,11 +37,11 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
-pub(super) use ask::Ask;
 pub(super) use handshake::{Asker, Handshake, Switch};
 pub use origin::{Origin, OriginError};
 pub use settings::TunnelSettings;
 pub(super) use story::Told;
+pub(super) use upgrade::UpgradeRequest;
 
 use super::slots::Held;
 use super::upstream::AppSide;

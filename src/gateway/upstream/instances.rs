@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::budget::{Budget, Retry};
 use super::bulkhead::{Entered, NoRoom};
 use super::connect::Way;
-use super::place::Place;
+use super::endpoint::Endpoint;
 use super::shared::{Sent, SharedApp};
 use super::standing::{Access, Verdict, WHOLE};
 use crate::gateway::settings::AppSettings;
@@ -22,14 +22,14 @@ use crate::gateway::settings::AppSettings;
 pub(crate) struct Instance {
     /// Its place among all instances of all apps, for whoever keeps connections.
     pub(super) number: usize,
-    place: Arc<Place>,
+    endpoint: Arc<Endpoint>,
     way: Way,
     running: AtomicUsize,
 }
 
 impl Instance {
-    pub(super) const fn new(number: usize, place: Arc<Place>, way: Way) -> Self {
-        Self { number, place, way, running: AtomicUsize::new(0) }
+    pub(super) const fn new(number: usize, endpoint: Arc<Endpoint>, way: Way) -> Self {
+        Self { number, endpoint, way, running: AtomicUsize::new(0) }
     }
 
     pub(super) const fn way(&self) -> &Way {
@@ -37,12 +37,12 @@ impl Instance {
     }
 
     pub(crate) fn authority(&self) -> &Arc<str> {
-        self.place.authority()
+        self.endpoint.authority()
     }
 
     /// A connection to one of its addresses. The caller bounds the time.
     pub(super) async fn reach(&self) -> io::Result<TcpStream> {
-        self.place.connect().await
+        self.endpoint.connect().await
     }
 
     /// Counts what runs there until this is dropped.
@@ -80,8 +80,8 @@ impl Instances {
     /// `numbers` hands out the places among all instances of all apps.
     pub(crate) fn new(app: &AppSettings, shared: &Arc<SharedApp>, numbers: &mut impl Iterator<Item = usize>) -> Self {
         let retry = app.resilience.retry;
-        let all = shared.places.iter().zip(app.transport.ways(&app.upstreams)).zip(numbers);
-        let all = all.map(|((place, way), number)| Arc::new(Instance::new(number, Arc::clone(place), way)));
+        let all = shared.endpoints.iter().zip(app.transport.ways(&app.upstreams)).zip(numbers);
+        let all = all.map(|((endpoint, way), number)| Arc::new(Instance::new(number, Arc::clone(endpoint), way)));
         Self {
             all: all.collect(),
             turn: AtomicUsize::new(0),

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   app_side       a connection that no longer speaks HTTP
+//!   endpoint       the addresses of one instance, and the way to connect
 //!   connect        a new connection, with TLS where it is spoken
 //!   tls            who is believed to be an app, and what it is shown
 //!   shared         what all cores know of one app together
@@ -9,7 +10,6 @@
 //!   bulkhead       how many requests run at one app, and wait for it
 //!   instances      its instances as one core sees them, and which of them is asked next
 //!   budget         how many requests may be sent to another instance
-//!   place          the addresses of one instance, and the way to connect
 //!   watch          what goes on beside the requests
 //!   names          the addresses that names stand for
 //!   probe          active checks of instances
@@ -29,11 +29,11 @@ mod app_side;
 mod budget;
 mod bulkhead;
 mod connect;
+mod endpoint;
 mod http1;
 mod http2;
 mod instances;
 mod names;
-mod place;
 mod pool;
 mod probe;
 mod request_body;

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::place::Place;
+use super::endpoint::Endpoint;
 use super::shared::SharedApps;
 
 /// How long an answer of the resolver is believed.
@@ -61,20 +61,20 @@ impl fmt::Debug for Resolver {
 
 /// Begins to ask for every name, and returns when each was asked for once, or does not come.
 pub(super) async fn keep(apps: &SharedApps, resolver: &Resolver, tasks: &mut JoinSet<()>) {
-    let mut named: BTreeMap<Arc<str>, Vec<Arc<Place>>> = BTreeMap::new();
-    for place in apps.iter().flat_map(|app| &app.places).filter(|place| !place.is_address()) {
-        named.entry(Arc::clone(place.authority())).or_default().push(Arc::clone(place));
+    let mut named: BTreeMap<Arc<str>, Vec<Arc<Endpoint>>> = BTreeMap::new();
+    for endpoint in apps.iter().flat_map(|app| &app.endpoints).filter(|endpoint| !endpoint.is_address()) {
+        named.entry(Arc::clone(endpoint.authority())).or_default().push(Arc::clone(endpoint));
     }
     let (asked, mut all_asked) = mpsc::channel::<()>(1);
-    for (name, places) in named {
-        tasks.spawn(keep_one(name, places, resolver.clone(), asked.clone()));
+    for (name, endpoints) in named {
+        tasks.spawn(keep_one(name, endpoints, resolver.clone(), asked.clone()));
     }
     drop(asked);
     // It is closed when the last of them was asked for; a resolver that hangs must not keep the gateway from starting.
     let _in_time = timeout(SLOW, all_asked.recv()).await;
 }
 
-async fn keep_one(name: Arc<str>, places: Vec<Arc<Place>>, resolver: Resolver, asked: mpsc::Sender<()>) {
+async fn keep_one(name: Arc<str>, endpoints: Vec<Arc<Endpoint>>, resolver: Resolver, asked: mpsc::Sender<()>) {
     let mut first = Some(asked);
     let mut failing = false;
     loop {
@@ -91,7 +91,7 @@ async fn keep_one(name: Arc<str>, places: Vec<Arc<Place>>, resolver: Resolver, a
                 if std::mem::take(&mut failing) {
                     tracing::info!(upstream = %name, "the resolver knows an app's name again");
                 }
-                put(&name, &places, &found);
+                put(&name, &endpoints, &found);
             }
             Err(error) => failed(&name, &mut failing, &error),
         }
@@ -112,12 +112,12 @@ fn usable(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
 }
 
 /// Many servers of names tell the same addresses in another order each time: that is no change.
-fn put(name: &str, places: &[Arc<Place>], found: &[SocketAddr]) {
-    for place in places {
-        let known = place.addresses();
+fn put(name: &str, endpoints: &[Arc<Endpoint>], found: &[SocketAddr]) {
+    for endpoint in endpoints {
+        let known = endpoint.addresses();
         if known.len() != found.len() || !found.iter().all(|address| known.contains(address)) {
             tracing::debug!(upstream = name, ?found, "an app's name stands for other addresses");
-            place.put(found.to_vec());
+            endpoint.put(found.to_vec());
         }
     }
 }
@@ -172,29 +172,31 @@ mod tests {
                 }
             })
         });
-        let places: Vec<_> = (0..2).map(|_| Arc::new(Place::new("app.test:80"))).collect();
+        let endpoints: Vec<_> = (0..2).map(|_| Arc::new(Endpoint::new("app.test:80"))).collect();
         let (sender, mut receiver) = mpsc::channel(1);
-        let task = tokio::spawn(keep_one("app.test:80".into(), places.clone(), resolver, sender));
+        let task = tokio::spawn(keep_one("app.test:80".into(), endpoints.clone(), resolver, sender));
         assert!(receiver.recv().await.is_none());
-        let known = |places: &[Arc<Place>]| places.iter().map(|place| place.addresses().to_vec()).collect::<Vec<_>>();
-        let before = known(&places);
+        let known = |endpoints: &[Arc<Endpoint>]| {
+            endpoints.iter().map(|endpoint| endpoint.addresses().to_vec()).collect::<Vec<_>>()
+        };
+        let before = known(&endpoints);
         assert_eq!(before[0].len(), 2);
         assert_eq!(before[0], before[1]);
 
         for wrong in [Say::Fail, Say::Nothing, Say::Addresses(&["10.0.0.2:80", "10.0.0.1:80"])] {
             *say.lock().unwrap() = wrong;
             asked_again(&asked, 2).await;
-            assert_eq!(known(&places), before);
+            assert_eq!(known(&endpoints), before);
         }
         *say.lock().unwrap() = Say::Addresses(&["10.0.0.3:80"]);
         asked_again(&asked, 2).await;
-        assert_eq!(known(&places), vec![vec!["10.0.0.3:80".parse().unwrap()]; 2]);
+        assert_eq!(known(&endpoints), vec![vec!["10.0.0.3:80".parse().unwrap()]; 2]);
         *say.lock().unwrap() = Say::Hang;
         sleep(Duration::from_millis(200)).await;
         let before = asked.load(Ordering::SeqCst);
         sleep(Duration::from_millis(200)).await;
         assert_eq!(asked.load(Ordering::SeqCst), before, "asked again while the first had not come back");
-        assert_eq!(places[0].addresses().len(), 1);
+        assert_eq!(endpoints[0].addresses().len(), 1);
         task.abort();
     }
 }

@@ -49,7 +49,7 @@ pub(super) fn begin(settings: &Settings, apps: &SharedApps, upstream: &impl Exch
 
 async fn watch(app: Arc<SharedApp>, at: usize, instance: Arc<Instance>, check: HealthCheck, upstream: impl Exchange) {
     // Not all instances at the same moment.
-    let count = u32::try_from(app.places.len()).unwrap_or(u32::MAX);
+    let count = u32::try_from(app.endpoints.len()).unwrap_or(u32::MAX);
     sleep(check.interval / count * u32::try_from(at).unwrap_or(0)).await;
     let mut streak = Streak { well: true, against: 0 };
     let mut tick = interval(check.interval);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::bulkhead::{Bulkhead, Counts};
-use super::place::Place;
+use super::endpoint::Endpoint;
 use super::standing::{Asked, Change, Standings, Verdict};
 use crate::gateway::settings::AppSettings;
 
@@ -44,7 +44,7 @@ impl SharedApps {
 pub(crate) struct SharedApp {
     name: String,
     /// Its instances, in the order of the settings.
-    pub(super) places: Vec<Arc<Place>>,
+    pub(super) endpoints: Vec<Arc<Endpoint>>,
     pub(super) bulkhead: Arc<Bulkhead>,
     /// Whether somebody has to look at how the instances stand.
     trouble: AtomicBool,
@@ -74,22 +74,22 @@ impl Sent {
 impl SharedApp {
     fn new(app: &AppSettings, bulkhead: Bulkhead) -> Self {
         let name = app.name().to_string();
-        let places: Vec<_> = app.upstreams.iter().map(|authority| Arc::new(Place::new(authority))).collect();
+        let endpoints: Vec<_> = app.upstreams.iter().map(|authority| Arc::new(Endpoint::new(authority))).collect();
         Self {
             name,
             bulkhead: Arc::new(bulkhead),
             trouble: AtomicBool::new(false),
-            standings: Mutex::new(Standings::new(places.len(), app.resilience.outlier)),
-            good: places.iter().map(|_| Good::default()).collect(),
-            places,
+            standings: Mutex::new(Standings::new(endpoints.len(), app.resilience.outlier)),
+            good: endpoints.iter().map(|_| Good::default()).collect(),
+            endpoints,
         }
     }
 
     /// Says of every instance in the metrics how it stands.
     pub(super) fn show(&self) {
         let standings = self.standings();
-        for (at, place) in self.places.iter().enumerate() {
-            gauge(&self.name, place).set(if standings.is_out(at) { 0.0 } else { 1.0 });
+        for (at, endpoint) in self.endpoints.iter().enumerate() {
+            gauge(&self.name, endpoint).set(if standings.is_out(at) { 0.0 } else { 1.0 });
         }
     }
 
@@ -154,9 +154,9 @@ impl SharedApp {
     }
 
     fn tell(&self, at: usize, change: Change, is_out: bool) {
-        let place = &self.places[at];
-        gauge(&self.name, place).set(if is_out { 0.0 } else { 1.0 });
-        let (app, upstream) = (self.name.as_str(), place.authority());
+        let endpoint = &self.endpoints[at];
+        gauge(&self.name, endpoint).set(if is_out { 0.0 } else { 1.0 });
+        let (app, upstream) = (self.name.as_str(), endpoint.authority());
         match change {
             Change::Out { why, time } => {
                 let labels = [("app", self.name.clone()), ("upstream", upstream.to_string()), ("why", why.to_owned())];
@@ -171,8 +171,8 @@ impl SharedApp {
 
     pub(super) fn notes(&self) -> Vec<String> {
         let Some(standings) = self.trouble() else { return Vec::new() };
-        let out = self.places.iter().enumerate().filter(|(at, _)| standings.is_out(*at));
-        out.map(|(_, place)| format!("app `{}`: {} is left alone", self.name, place.authority())).collect()
+        let out = self.endpoints.iter().enumerate().filter(|(at, _)| standings.is_out(*at));
+        out.map(|(_, endpoint)| format!("app `{}`: {} is left alone", self.name, endpoint.authority())).collect()
     }
 
     fn standings(&self) -> MutexGuard<'_, Standings> {
@@ -182,6 +182,6 @@ impl SharedApp {
 }
 
 /// 1 while an instance is asked, 0 while it is left alone.
-fn gauge(app: &str, place: &Place) -> metrics::Gauge {
-    metrics::gauge!("locum_upstream_up", "app" => app.to_owned(), "upstream" => place.authority().to_string())
+fn gauge(app: &str, endpoint: &Endpoint) -> metrics::Gauge {
+    metrics::gauge!("locum_upstream_up", "app" => app.to_owned(), "upstream" => endpoint.authority().to_string())
 }

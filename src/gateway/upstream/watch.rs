@@ -25,7 +25,7 @@ pub(in crate::gateway) async fn watch(
     apps.iter().for_each(|app| app.show());
     names::keep(apps, resolver, &mut tasks).await;
     if settings.apps.iter().any(|app| app.resilience.health_check.is_some()) {
-        let instances = apps.iter().map(|app| app.places.len()).sum();
+        let instances = apps.iter().map(|app| app.endpoints.len()).sum();
         probe::begin(settings, apps, &Upstreams::new(instances, connections), &mut tasks);
     }
     Watching { _tasks: tasks }

@@ -194,7 +194,7 @@ impl fmt::Debug for Slot {
 mod tests {
     use super::*;
     use crate::gateway::upstream::connect::Way;
-    use crate::gateway::upstream::place;
+    use crate::gateway::upstream::endpoint::Endpoint;
 
     /// G8, G12: what finds no place among the connections says nothing of the app, and one that cannot be reached in
     /// time does.
@@ -203,7 +203,7 @@ mod tests {
         let limit = Duration::from_millis(100);
         let places = AppConnections::up_to(1);
         let pool = Pool::new(1, places.clone());
-        let nobody = Arc::new(place::Place::new("127.0.0.1:1"));
+        let nobody = Arc::new(Endpoint::new("127.0.0.1:1"));
         let instance = Arc::new(Instance::new(0, nobody, Way::default()));
         let taken = places.place(limit, || false).await.unwrap();
         for _ in 0..3 {

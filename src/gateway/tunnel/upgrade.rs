@@ -8,14 +8,14 @@ use crate::policy::Upgrades;
 
 /// A request that would like its connection to become a tunnel. Whether it may is for its route to say.
 #[derive(Debug, Clone)]
-pub(in crate::gateway) enum Ask {
+pub(in crate::gateway) enum UpgradeRequest {
     /// The value of `Upgrade`, nominated by `Connection` as it has to be (RFC 9110 §7.8).
     Http1(HeaderValue),
     /// An extended `CONNECT` (RFC 8441 §4).
     Http2(Protocol),
 }
 
-impl Ask {
+impl UpgradeRequest {
     /// What asks in another way does not ask: a method with a meaning of its own, HTTP/1.0, an `Upgrade` that is not
     /// nominated or comes twice. It goes on as a plain request (UP-006, UP-007).
     pub(in crate::gateway) fn of<B>(request: &Request<B>) -> Option<Self> {
@@ -59,7 +59,7 @@ mod tests {
         for (name, value) in lines {
             request.headers_mut().append(*name, HeaderValue::from_static(value));
         }
-        let ask = Ask::of(&request)?;
+        let ask = UpgradeRequest::of(&request)?;
         ask.choose(&Upgrades::default()).map(str::to_owned)
     }
 

@@ -21,7 +21,7 @@ const NEXT_AFTER: Duration = Duration::from_millis(250);
 
 /// One place where an app runs, as all cores know it.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Endpoint {
     /// `HOST:PORT`
     authority: Arc<str>,
     /// Empty until the name was resolved.
@@ -29,7 +29,7 @@ pub(super) struct Place {
     turn: AtomicUsize,
 }
 
-impl Place {
+impl Endpoint {
     pub(super) fn new(authority: &str) -> Self {
         let addresses = authority.parse().into_iter().collect();
         Self { authority: authority.into(), addresses: ArcSwap::from_pointee(addresses), turn: AtomicUsize::new(0) }
@@ -125,26 +125,30 @@ mod tests {
     async fn all_addresses_of_a_name_are_used_and_one_stands_in_for_another() {
         let ((_a, first), (_b, second), (_c, refusing)) = (listening(), listening(), refusing());
         let (_d, silent, _held) = silent();
-        let place = Place::new("app.test:80");
-        assert!(place.connect().await.is_err());
-        place.put(vec![first, second, refusing, silent]);
+        let endpoint = Endpoint::new("app.test:80");
+        assert!(endpoint.connect().await.is_err());
+        endpoint.put(vec![first, second, refusing, silent]);
         let mut reached = Vec::new();
         let started = Instant::now();
         for _ in 0..8 {
-            let connected = timeout(Duration::from_secs(5), place.connect()).await.expect("in time");
+            let connected = timeout(Duration::from_secs(5), endpoint.connect()).await.expect("in time");
             reached.push(connected.unwrap().peer_addr().unwrap());
         }
         assert!(reached.contains(&first) && reached.contains(&second), "{reached:?}");
         assert!(started.elapsed() < Duration::from_secs(3), "a silent address was waited for");
-        place.put(vec![refusing, refusing]);
-        assert_eq!(place.connect().await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        endpoint.put(vec![refusing, refusing]);
+        assert_eq!(endpoint.connect().await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
     }
 
     #[test]
     fn an_address_needs_no_resolver() {
         for (authority, is_address) in [("127.0.0.1:80", true), ("[::1]:80", true), ("localhost:80", false)] {
-            let place = Place::new(authority);
-            assert_eq!((place.is_address(), place.addresses().len() == 1), (is_address, is_address), "{authority}");
+            let endpoint = Endpoint::new(authority);
+            assert_eq!(
+                (endpoint.is_address(), endpoint.addresses().len() == 1),
+                (is_address, is_address),
+                "{authority}"
+            );
         }
     }
 }
