@@ -24,11 +24,11 @@ use locum::authz::{InForce, Resolution};
 use locum::directory::AppName;
 use locum::gateway::head_guard::{Limits, Scanner};
 use locum::gateway::{
-    AppSettings, Identity, Plan, Preset, Resilience, Settings, Timeouts, TransportSettings, TunnelSettings,
+    AppSettings, Asked, Identity, Plan, Preset, Resilience, Settings, Timeouts, TransportSettings, TunnelSettings,
 };
 use locum::policy::{AppRoutes, PathPrefix, PathReading, Pattern, RouteSettings, Rule};
 
-const REQUEST_ID: &str = "00000000000000000000002a";
+const ASKED: Asked<'static> = Asked { request_id: "00000000000000000000002a", port: 443 };
 
 /// As a script's client sends it.
 const SCRIPT: [(&str, &str); 5] = [
@@ -151,7 +151,7 @@ fn telling(criterion: &mut Criterion) {
     group.bench_function("set the identity of a known principal", |b| {
         b.iter_batched_ref(
             || head.clone(),
-            |head| plan.tell(0, Some((&proven, &in_force)), REQUEST_ID, black_box(head)),
+            |head| plan.tell(0, Some((&proven, &in_force)), ASKED, black_box(head)),
             BatchSize::SmallInput,
         );
     });
@@ -161,7 +161,7 @@ fn telling(criterion: &mut Criterion) {
     group.bench_function("render and set the identity of a changed principal", |b| {
         b.iter_batched_ref(
             || (head.clone(), turns.next().expect("a cycle has no end")),
-            |(head, in_force)| plan.tell(0, Some((&proven, in_force)), REQUEST_ID, black_box(head)),
+            |(head, in_force)| plan.tell(0, Some((&proven, in_force)), ASKED, black_box(head)),
             BatchSize::SmallInput,
         );
     });

@@ -90,7 +90,7 @@ fn read(bytes: &[u8], length: usize, guarded: bool) -> Vec<Read> {
         runtime.block_on(async {
             let (client, server) = tokio::io::duplex(4 * 1024);
             let seen = Rc::new(RefCell::new(Vec::new()));
-            let peer = Peer::new(Ipv4Addr::LOCALHOST.into(), Scheme::Http);
+            let peer = Peer::new(Ipv4Addr::LOCALHOST.into(), Scheme::Http, 80);
             let serving = async {
                 if guarded {
                     serve(HeadGuard::new(server, peer, LIMITS), &seen).await;

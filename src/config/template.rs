@@ -4,7 +4,7 @@ use super::nearest::{listed, nearest};
 use crate::gateway::{Field, Piece};
 
 /// What can stand between braces, and what it stands for.
-const PLACEHOLDERS: [(&str, Field); 8] = [
+const PLACEHOLDERS: [(&str, Field); 9] = [
     ("user", Field::User),
     ("roles", Field::Roles),
     // Other gateways call them so.
@@ -14,6 +14,7 @@ const PLACEHOLDERS: [(&str, Field); 8] = [
     ("actor", Field::Actor),
     ("service", Field::Service),
     ("request_id", Field::RequestId),
+    ("port", Field::Port),
 ];
 
 /// Why a text is not the value of a header.
@@ -94,8 +95,8 @@ mod tests {
         assert_eq!(message("{usr}"), "unknown placeholder `{usr}`, did you mean `{user}`?");
         assert_eq!(
             message("{email}"),
-            "unknown placeholder `{email}`, known are `user`, `roles`, `groups`, `kind`, `owner`, `actor`, `service` and \
-             `request_id`"
+            "unknown placeholder `{email}`, known are `user`, `roles`, `groups`, `kind`, `owner`, `actor`, `service`, \
+             `request_id` and `port`"
         );
     }
 

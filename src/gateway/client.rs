@@ -16,6 +16,7 @@ use ipnet::{IpNet, Ipv4Net};
 use super::forwarded::{self, Unreadable};
 use super::hygiene::{FORWARDED, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
 use super::visit::Peer;
+use crate::policy::host::PresentedHost;
 
 /// How a client speaks to the first of us.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -130,6 +131,7 @@ pub(super) struct Client {
     address: IpAddr,
     forwarded_for: HeaderValue,
     scheme: Scheme,
+    port: u16,
     host: Option<HeaderValue>,
     unreadable: Option<&'static str>,
     behind_proxy: bool,
@@ -155,6 +157,16 @@ impl Client {
         self.host.as_ref()
     }
 
+    /// The port that the client reached, whatever the head says of it: that of the connection; behind a trusted proxy
+    /// the one in the `host` that was asked for, or else that of the scheme (HD-026).
+    pub(super) fn port(&self, host: &HeaderValue) -> u16 {
+        if !self.behind_proxy {
+            return self.port;
+        }
+        let named = host.to_str().ok().and_then(|host| PresentedHost::parse(host).ok()?.port());
+        named.unwrap_or(self.scheme.default_port())
+    }
+
     /// Why the request is to be refused: a trusted proxy said something that cannot be read.
     pub(super) const fn unreadable(&self) -> Option<&'static str> {
         self.unreadable
@@ -170,6 +182,7 @@ impl Client {
             address: peer.address(),
             forwarded_for: peer.forwarded_for().clone(),
             scheme: peer.scheme(),
+            port: peer.port(),
             host: None,
             unreadable: None,
             behind_proxy: false,
@@ -284,7 +297,7 @@ mod tests {
         for (name, value) in lines {
             headers.append(*name, HeaderValue::from_str(value).unwrap());
         }
-        settings.client(&Peer::new(peer.parse().unwrap(), Scheme::Http), &headers)
+        settings.client(&Peer::new(peer.parse().unwrap(), Scheme::Http, 8080), &headers)
     }
 
     const FOR: HopWords = HopWords::XForwarded { scheme: true, host: true };
@@ -345,6 +358,22 @@ mod tests {
         let address_only = settings(&["10.0.0.0/8"], HopWords::XForwarded { scheme: false, host: false });
         assert_eq!(told(&address_only, "10.0.0.1"), (Scheme::Http, None));
         assert_eq!(told(&settings(&["10.0.0.0/8"], HopWords::Nothing), "10.0.0.1"), (Scheme::Http, None));
+    }
+
+    /// HD-026: the real port; behind a trusted proxy that which the client asked for.
+    #[test]
+    fn the_port_is_that_of_the_connection_or_of_what_the_proxy_was_asked_for() {
+        let hops = settings(&["10.0.0.0/8"], FOR);
+        let port = |peer, host: &'static str| {
+            let words =
+                [("x-forwarded-port", "1"), ("x-forwarded-proto", "https"), ("x-forwarded-host", "evil.test:2")];
+            ask(&hops, peer, &words).port(&HeaderValue::from_static(host))
+        };
+        assert_eq!(port("192.0.2.9", "app.test"), 8080);
+        assert_eq!(port("192.0.2.9", "app.test:9"), 8080);
+        assert_eq!(port("10.0.0.1", "app.test"), 443);
+        assert_eq!(port("10.0.0.1", "app.test:8443"), 8443);
+        assert_eq!(port("10.0.0.1", "[::1]:"), 443);
     }
 
     /// G10: one language only; what is said in the other is the client's invention.

@@ -2,7 +2,7 @@
 //!
 //! A preset is nothing but a list of lines, each a name and a template, so that `set_headers` of the
 //! configuration and the presets are one thing. The lines are rendered once per principal and app; only
-//! those with the request's id are rendered for each request.
+//! those with words of the request itself are rendered for each request.
 
 use http::header::{HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -126,7 +126,7 @@ pub struct HeaderLine {
 impl HeaderLine {
     /// Whether it differs from request to request.
     fn is_of_request(&self) -> bool {
-        self.value.contains(&Piece::Field(Field::RequestId))
+        self.value.iter().any(|piece| matches!(piece, Piece::Field(Field::RequestId | Field::Port)))
     }
 }
 
@@ -157,6 +157,8 @@ pub enum Field {
     Service,
     /// The id of the request.
     RequestId,
+    /// The port that the client reached.
+    Port,
 }
 
 /// What one app is told of every caller.
@@ -167,6 +169,14 @@ pub(super) struct IdentityHeaders {
     lines: Vec<HeaderLine>,
     managed: Vec<HeaderName>,
     has_request_lines: bool,
+}
+
+/// What can be told of one request, whoever asks.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    pub request_id: &'a str,
+    /// The port that the client reached.
+    pub port: u16,
 }
 
 /// Headers that are the same for every request of one principal.
@@ -202,27 +212,33 @@ impl IdentityHeaders {
         self.render_lines(who, None)
     }
 
-    /// What carries the request's id.
-    pub(super) fn render_for_request(&self, who: Option<(&Proven, &RoleSet)>, id: &str) -> Box<Rendered> {
-        self.render_lines(who, Some(id))
+    /// What differs from request to request.
+    pub(super) fn render_for_request(&self, who: Option<(&Proven, &RoleSet)>, asked: Asked<'_>) -> Box<Rendered> {
+        self.render_lines(who, Some(asked))
     }
 
-    fn render_lines(&self, who: Option<(&Proven, &RoleSet)>, id: Option<&str>) -> Box<Rendered> {
-        let lines = self.lines.iter().filter(|line| line.is_of_request() == id.is_some());
-        lines.filter_map(|line| Some((line.name.clone(), self.value(&line.value, who, id)?))).collect()
+    fn render_lines(&self, who: Option<(&Proven, &RoleSet)>, asked: Option<Asked<'_>>) -> Box<Rendered> {
+        let lines = self.lines.iter().filter(|line| line.is_of_request() == asked.is_some());
+        lines.filter_map(|line| Some((line.name.clone(), self.value(&line.value, who, asked)?))).collect()
     }
 
     /// A line that would tell of a caller has no value when there is none, and one of which nothing is
     /// known has none either: an empty header could be read as an empty name.
-    fn value(&self, pieces: &[Piece], who: Option<(&Proven, &RoleSet)>, id: Option<&str>) -> Option<HeaderValue> {
+    fn value(
+        &self,
+        pieces: &[Piece],
+        who: Option<(&Proven, &RoleSet)>,
+        asked: Option<Asked<'_>>,
+    ) -> Option<HeaderValue> {
         let mut text = String::new();
-        let (mut asked, mut told) = (false, false);
+        let (mut of_caller, mut told) = (false, false);
         for piece in pieces {
             match piece {
                 Piece::Literal(literal) => text.push_str(literal),
-                Piece::Field(Field::RequestId) => text.push_str(id.unwrap_or_default()),
+                Piece::Field(Field::RequestId) => text.push_str(asked?.request_id),
+                Piece::Field(Field::Port) => text.push_str(&asked?.port.to_string()),
                 Piece::Field(field) => {
-                    asked = true;
+                    of_caller = true;
                     let (proven, roles) = who?;
                     let before = text.len();
                     self.tell(*field, proven, roles, &mut text);
@@ -230,7 +246,7 @@ impl IdentityHeaders {
                 }
             }
         }
-        if asked && !told {
+        if of_caller && !told {
             return None;
         }
         // Every field is printable ASCII by then; what is not would be dropped rather than sent broken.
@@ -248,7 +264,7 @@ impl IdentityHeaders {
             Field::Service => text.extend(utf8_percent_encode(&proven.service, NOT_IN_A_HEADER)),
             Field::Roles => self.tell_roles(roles, ',', text),
             Field::RolesByPipe => self.tell_roles(roles, '|', text),
-            Field::RequestId => {}
+            Field::RequestId | Field::Port => {}
         }
     }
 

@@ -45,7 +45,7 @@ pub use frame_guard::{FrameGuard, PeerIs};
 pub use hangup::Hangup;
 pub use head_guard::HeadGuard;
 pub use hygiene::never_arrives;
-pub use identity_headers::{Field, HeaderLine, Piece, Preset};
+pub use identity_headers::{Asked, Field, HeaderLine, Piece, Preset};
 pub use pace::Pace;
 pub use plan::Plan;
 pub use refusal::Refusal;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
 use super::hygiene::Hygiene;
-use super::identity_headers::{IdentityHeaders, Rendered};
+use super::identity_headers::{Asked, IdentityHeaders, Rendered};
 use super::refusal::Refusal;
 use super::settings::{ClientSettings, Problem, SecretHeaderSettings, Settings, Timeouts};
 use super::trailers::Trailers;
@@ -136,10 +136,10 @@ impl Plan {
         &self,
         app_index: usize,
         who: Option<(&Arc<Proven>, &Arc<InForce>)>,
-        request_id: &str,
+        asked: Asked<'_>,
         headers: &mut HeaderMap,
     ) {
-        self.apps[app_index].tell(who, request_id, |name, value| {
+        self.apps[app_index].tell(who, asked, |name, value| {
             headers.insert(name.clone(), value.clone());
         });
     }
@@ -150,7 +150,7 @@ impl App {
     fn tell(
         &self,
         who: Option<(&Arc<Proven>, &Arc<InForce>)>,
-        request_id: &str,
+        asked: Asked<'_>,
         mut set: impl FnMut(&HeaderName, &HeaderValue),
     ) {
         match who {
@@ -161,7 +161,7 @@ impl App {
         }
         if self.headers.has_request_lines() {
             let who = who.map(|(proven, in_force)| (&**proven, &in_force.roles));
-            let lines = self.headers.render_for_request(who, request_id);
+            let lines = self.headers.render_for_request(who, asked);
             lines.iter().for_each(|(name, value)| set(name, value));
         }
         if let Some(secret) = &self.secret {

@@ -30,6 +30,7 @@ struct Connection {
     address: IpAddr,
     forwarded_for: HeaderValue,
     scheme: Scheme,
+    port: u16,
     /// Why the head was refused that ended it.
     fault: OnceLock<HeadFault>,
     tunnel: AtomicU8,
@@ -43,13 +44,15 @@ const ASKED: u8 = 1;
 const TUNNEL: u8 = 2;
 
 impl Peer {
-    /// To be made once a connection. An IPv4 address inside an IPv6 one counts as itself.
-    pub fn new(address: IpAddr, scheme: Scheme) -> Self {
+    /// To be made once a connection, with the port that was connected to. An IPv4 address inside an IPv6 one counts as
+    /// itself.
+    pub fn new(address: IpAddr, scheme: Scheme, port: u16) -> Self {
         let address = address.to_canonical();
         let connection = Connection {
             address,
             forwarded_for: written(address),
             scheme,
+            port,
             fault: OnceLock::new(),
             tunnel: AtomicU8::new(MESSAGES),
         };
@@ -63,6 +66,11 @@ impl Peer {
     /// How the connection is spoken on.
     pub fn scheme(&self) -> Scheme {
         self.connection.scheme
+    }
+
+    /// The port that was connected to.
+    pub fn port(&self) -> u16 {
+        self.connection.port
     }
 
     /// Ends the reading of messages, before the answer is sent that switches to another protocol. False
@@ -224,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_mapped_address_counts_as_itself() {
-        let peer = Peer::new("::ffff:192.0.2.7".parse().unwrap(), Scheme::Http);
+        let peer = Peer::new("::ffff:192.0.2.7".parse().unwrap(), Scheme::Http, 80);
         assert_eq!(peer.forwarded_for(), "192.0.2.7");
     }
 }

@@ -104,6 +104,11 @@ impl<'a> PresentedHost<'a> {
             && self.port.unwrap_or(default_port) == other.port.unwrap_or(default_port)
     }
 
+    /// The port, where one is written.
+    pub const fn port(&self) -> Option<u16> {
+        self.port
+    }
+
     /// Hands the name in its one spelling to `look_up`: lower case, and the shortest form of an IPv6
     /// address. A name costs no allocation.
     pub(crate) fn with_lower_case<T>(&self, look_up: impl FnOnce(&str) -> T) -> T {

@@ -53,7 +53,8 @@ impl Entrance {
     /// # Errors
     /// When the connection ended, said something else, or took too long. `None`: it wanted nothing more.
     pub(super) async fn enter(&self, tcp: TcpStream, from: SocketAddr, limits: &Limits) -> io::Result<Option<Entered>> {
-        let mut entering = Entering { tcp, early: Vec::new(), address: from.ip(), scheme: Scheme::Http };
+        let port = tcp.local_addr()?.port();
+        let mut entering = Entering { tcp, early: Vec::new(), address: from.ip(), scheme: Scheme::Http, port };
         let by_proxy = self.proxy_protocol.contains(from.ip());
         if !by_proxy && self.tls.is_none() {
             return entering.plain(self.h2c, limits).await.map(Some);
@@ -80,6 +81,8 @@ struct Entering {
     early: Vec<u8>,
     address: IpAddr,
     scheme: Scheme,
+    /// That the client connected to.
+    port: u16,
 }
 
 impl Entering {
@@ -87,6 +90,7 @@ impl Entering {
         let (said, rest) = proxy_protocol::read(&mut self.tcp).await?;
         self.early = rest;
         self.address = said.client.unwrap_or(self.address);
+        self.port = said.port.unwrap_or(self.port);
         if said.tls {
             self.scheme = Scheme::Https;
         }
@@ -109,7 +113,7 @@ impl Entering {
         let stream = accepted.inspect_err(note_refusal)?;
         let agreed = stream.get_ref().1.alpn_protocol();
         let protocol = if agreed == Some(tls::HTTP2) { Protocol::Http2 } else { Protocol::Http1 };
-        let peer = Peer::new(self.address, Scheme::Https);
+        let peer = Peer::new(self.address, Scheme::Https, self.port);
         Ok(Some(Entered { stream: Stream::Right(Box::new(stream)), peer, protocol }))
     }
 
@@ -120,7 +124,7 @@ impl Entering {
             Protocol::Http1
         };
         let stream = Stream::Left(rewound(self.tcp, self.early, limits));
-        Ok(Entered { stream, peer: Peer::new(self.address, self.scheme), protocol })
+        Ok(Entered { stream, peer: Peer::new(self.address, self.scheme, self.port), protocol })
     }
 }
 

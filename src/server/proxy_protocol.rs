@@ -27,6 +27,8 @@ const CLIENT_TLS: u8 = 0x01;
 pub(super) struct Said {
     /// `None`: the proxy speaks for itself, as in its checks of health.
     pub(super) client: Option<IpAddr>,
+    /// The port that the client connected to, where the proxy speaks for one.
+    pub(super) port: Option<u16>,
     /// Whether the client speaks TLS with the proxy.
     pub(super) tls: bool,
     /// How many bytes the header has.
@@ -82,9 +84,9 @@ fn parse_line(bytes: &[u8]) -> Result<Said, Fault> {
         return Err(if bytes.len() < LONGEST_LINE { Fault::Incomplete } else { Fault::Invalid });
     };
     let line = std::str::from_utf8(&bytes[START.len()..end]).map_err(|_| Fault::Invalid)?;
-    let said = |client| Said { client, tls: false, length: end + 2 };
+    let said = |client, port| Said { client, port, tls: false, length: end + 2 };
     if line == "UNKNOWN" || line.starts_with("UNKNOWN ") {
-        return Ok(said(None));
+        return Ok(said(None, None));
     }
     let mut words = line.split(' ');
     let client = match words.next() {
@@ -92,11 +94,12 @@ fn parse_line(bytes: &[u8]) -> Result<Said, Fault> {
         Some("TCP6") => addresses::<Ipv6Addr>(&mut words)?,
         _ => return Err(Fault::Invalid),
     };
-    for port in [words.next(), words.next()] {
-        let port = port.filter(|port| port.bytes().all(|b| b.is_ascii_digit()));
-        port.and_then(|port| port.parse::<u16>().ok()).ok_or(Fault::Invalid)?;
-    }
-    if words.next().is_some() { Err(Fault::Invalid) } else { Ok(said(Some(client))) }
+    let mut port = || {
+        let port = words.next().filter(|port| port.bytes().all(|b| b.is_ascii_digit()));
+        port.and_then(|port| port.parse::<u16>().ok()).ok_or(Fault::Invalid)
+    };
+    let (_source, destination) = (port()?, port()?);
+    if words.next().is_some() { Err(Fault::Invalid) } else { Ok(said(Some(client), Some(destination))) }
 }
 
 /// The first of two addresses of one family.
@@ -116,21 +119,22 @@ fn parse_block(bytes: &[u8]) -> Result<Said, Fault> {
         return Err(Fault::Invalid);
     }
     let body = bytes.get(BLOCK_HEAD..length).ok_or(Fault::Incomplete)?;
-    let itself = Said { client: None, tls: false, length };
-    let (client, rest): (IpAddr, _) = match (head[12] & 0x0f, head[13]) {
+    let itself = Said { client: None, port: None, tls: false, length };
+    let (client, (ports, rest)): (IpAddr, _) = match (head[12] & 0x0f, head[13]) {
         // LOCAL, whatever else it says, or of no family.
         (0, _) | (1, 0x00) => return Ok(itself),
         (1, 0x11) => {
             let (source, rest) = body.split_first_chunk::<4>().ok_or(Fault::Invalid)?;
-            ((*source).into(), rest.get(8..).ok_or(Fault::Invalid)?)
+            ((*source).into(), rest.get(4..).and_then(<[u8]>::split_first_chunk::<4>).ok_or(Fault::Invalid)?)
         }
         (1, 0x21) => {
             let (source, rest) = body.split_first_chunk::<16>().ok_or(Fault::Invalid)?;
-            ((*source).into(), rest.get(20..).ok_or(Fault::Invalid)?)
+            ((*source).into(), rest.get(16..).and_then(<[u8]>::split_first_chunk::<4>).ok_or(Fault::Invalid)?)
         }
         _ => return Err(Fault::Invalid),
     };
-    Ok(Said { client: Some(client), tls: speaks_tls(rest)?, length })
+    let port = Some(u16::from_be_bytes([ports[2], ports[3]]));
+    Ok(Said { client: Some(client), port, tls: speaks_tls(rest)?, length })
 }
 
 /// What the additional values say of TLS; all of them have to fit, to the last byte.
@@ -188,6 +192,16 @@ mod tests {
         });
         long.as_mut().unwrap().extend([0; 20]);
         assert_eq!(client(&block(1, 0x21, &long.unwrap())), Ok(six));
+    }
+
+    /// HD-026
+    #[test]
+    fn the_port_that_the_client_connected_to_is_told() {
+        let port = |bytes: &[u8]| parse(bytes).unwrap().port;
+        assert_eq!(port(b"PROXY TCP4 203.0.113.7 10.0.0.1 4711 8443\r\n"), Some(8443));
+        assert_eq!(port(&block(1, 0x11, &V4)), Some(443));
+        assert_eq!(port(&block(1, 0x21, &[[7; 34].as_slice(), &[1, 0xbb]].concat())), Some(443));
+        assert_eq!((port(b"PROXY UNKNOWN\r\n"), port(&block(0, 0x11, &V4))), (None, None));
     }
 
     #[test]

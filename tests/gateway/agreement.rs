@@ -171,7 +171,7 @@ fn read_by_hyper(pieces: &[&[u8]], guarded: bool) -> Vec<Read> {
     runtime.block_on(async {
         let (client, server) = tokio::io::duplex(16 * 1024);
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let peer = Peer::new(std::net::Ipv4Addr::LOCALHOST.into(), Scheme::Http);
+        let peer = Peer::new(std::net::Ipv4Addr::LOCALHOST.into(), Scheme::Http, 80);
         let serving = async {
             if guarded { serve(HeadGuard::new(server, peer, LIMITS), &seen).await } else { serve(server, &seen).await }
         };

@@ -128,6 +128,30 @@ fn scheme_and_host_come_from_trusted_proxies_only() {
     assert_eq!(seen.value("host").unwrap(), "app.test");
 }
 
+/// HD-026: an app that asks for the port is told the real one; behind a trusted proxy that of what the proxy was asked for
+/// (CVE-2026-54764).
+#[test]
+fn the_port_that_an_app_is_told_is_nobodys_to_choose() {
+    let upstream = Upstream::echo();
+    let world = World::open(&behind_proxies(&upstream, ALL));
+    let billing = world.proxy_user("billing", &["user"]).basic();
+    let own = world.address.port().to_string();
+    let forged = "X-Forwarded-Port: 1\r\nX-Forwarded-Proto: https\r\n";
+    for (from, host, port) in [
+        (STRANGER, "proxied.test", own.as_str()),
+        (STRANGER, "proxied.test:9", &own),
+        (PROXY, "proxied.test", "443"),
+        (PROXY, "proxied.test:8443", "8443"),
+    ] {
+        let mut client = Client::connect_from(from, world.address);
+        client.send(format!("GET /x HTTP/1.1\r\nHost: {host}\r\n{billing}{forged}\r\n"));
+        assert_eq!(client.answer().unwrap().status, 200);
+        assert_eq!(upstream.last().values("x-forwarded-port"), [port], "{from:?} {host}");
+    }
+    assert_eq!(get(&world, STRANGER, "/app/x", &format!("{billing}{forged}")).status, 200);
+    assert_eq!(upstream.last().value("x-forwarded-port"), None, "nobody has asked for it");
+}
+
 /// L8, AU-060: the budget is the client's, not the proxy's, and a client that invents hops gets no other.
 #[test]
 fn the_budget_of_failures_is_the_clients_behind_a_proxy() {

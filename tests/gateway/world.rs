@@ -195,7 +195,11 @@ fn apps(plan: &Plan) -> Vec<AppSettings> {
     ];
     let mut proxied = app("proxied", &["proxied.test"], plan, vec![route("/*", Rule::default())]);
     proxied.headers = Preset::Oauth2Proxy;
-    proxied.set_headers = vec![line("x-webauth-user", Field::User), line("x-trace", Field::RequestId)];
+    proxied.set_headers = vec![
+        line("x-webauth-user", Field::User),
+        line("x-trace", Field::RequestId),
+        line("x-forwarded-port", Field::Port),
+    ];
     let secret = HeaderName::from_static("x-gate-secret");
     proxied.secret_header = SecretHeaderSettings::new(secret, GATE_SECRET);
     let mut owned = app("owned", &["owned.test"], plan, vec![route("/*", Rule::default())]);

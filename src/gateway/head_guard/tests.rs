@@ -148,7 +148,7 @@ async fn a_tunnel_is_not_looked_at_and_begins_with_nothing_in_it() {
     const ASKS: &[u8] = b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n";
     for (early, allowed) in [(&b""[..], true), (b"\x81\x05early", false), (b"GET / HTTP/1.1\r\n\r\n", false)] {
         let (mut client, server) = tokio::io::duplex(1024);
-        let peer = Peer::new(std::net::Ipv4Addr::LOCALHOST.into(), Scheme::Http);
+        let peer = Peer::new(std::net::Ipv4Addr::LOCALHOST.into(), Scheme::Http, 80);
         let mut guard = HeadGuard::new(server, peer.clone(), LIMITS);
         assert!(!peer.becomes_a_tunnel(), "nobody has asked yet");
         client.write_all(ASKS).await.unwrap();

@@ -18,6 +18,7 @@ use super::limit_callers::WithinLimits;
 use crate::gateway::body::{Body, StreamLimits};
 use crate::gateway::client::Client;
 use crate::gateway::hygiene::{self, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_REQUEST_ID};
+use crate::gateway::identity_headers::Asked;
 use crate::gateway::pace::Pace;
 use crate::gateway::plan::Plan;
 use crate::gateway::record::Decision;
@@ -92,7 +93,8 @@ async fn send(plan: &Plan, upstream: &impl Exchange, within: WithinLimits) -> An
     }
     // The last to touch the head, so that nothing can take away or overwrite what it says (G5).
     let told = who.as_ref().map(|who| (&who.proven, &who.in_force));
-    plan.tell(destination.route.app_index, told, id.as_str(), &mut head.headers);
+    let words = Asked { request_id: id.as_str(), port: client.port(&destination.host) };
+    plan.tell(destination.route.app_index, told, words, &mut head.headers);
 
     let (takes_trailers, may_switch) = (trailers.asks, handshake.is_some());
     let bounds = Bounds { timeouts, deadline, guard, takes_trailers, progress, may_switch, alone: None };
