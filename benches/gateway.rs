@@ -94,6 +94,7 @@ fn plan() -> Plan {
         identity: Identity::Account,
         timeouts: Timeouts::default(),
         tunnels: TunnelSettings::default(),
+        early_hints: true,
         resilience: Resilience::default(),
         rate_limits: Vec::new(),
     };

@@ -48,6 +48,7 @@ impl Settings {
             identity: app.identity,
             timeouts: app.timeouts,
             tunnels: app.tunnels.clone(),
+            early_hints: app.early_hints,
             resilience: app.resilience.clone(),
             rate_limits: app.rate_limits.clone(),
         };

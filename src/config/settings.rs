@@ -206,6 +206,7 @@ pub struct AppSettings {
     pub access_by_default: bool,
     pub timeouts: Timeouts,
     pub tunnels: TunnelSettings,
+    pub early_hints: bool,
     pub resilience: Resilience,
     /// For the app as a whole, beside those of its routes.
     pub rate_limits: Vec<RateLimit>,

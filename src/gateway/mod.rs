@@ -11,6 +11,7 @@ mod access_log;
 mod blot;
 mod body;
 mod client;
+mod early_hints;
 mod forwarded;
 mod frame_guard;
 mod hangup;

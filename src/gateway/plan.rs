@@ -43,6 +43,8 @@ pub(super) struct App {
     pub(super) tunnels: TunnelSettings,
     /// Whether it has a place for trailers of requests.
     pub(super) takes_trailers: bool,
+    /// Whether what it says before an answer is passed on.
+    pub(super) early_hints: bool,
     headers: IdentityHeaders,
     secret: Option<SecretHeaderSettings>,
     rendered: Mutex<quick_cache::unsync::Cache<PublicId, Told>>,
@@ -91,6 +93,7 @@ impl Plan {
                     timeouts: app.timeouts,
                     tunnels: app.tunnels.clone(),
                     takes_trailers: app.transport.http2,
+                    early_hints: app.early_hints,
                     anonymous: headers.render(None),
                     rendered: Mutex::new(quick_cache::unsync::Cache::new(RENDERED)),
                     headers,

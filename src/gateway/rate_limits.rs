@@ -238,6 +238,7 @@ mod tests {
             identity: Identity::Account,
             timeouts: Timeouts::default(),
             tunnels: TunnelSettings::default(),
+            early_hints: true,
             resilience: Resilience::default(),
             rate_limits: own,
         };

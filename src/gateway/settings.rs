@@ -42,6 +42,8 @@ pub struct AppSettings {
     pub identity: Identity,
     pub timeouts: Timeouts,
     pub tunnels: TunnelSettings,
+    /// Whether what it says before an answer (103) is passed on.
+    pub early_hints: bool,
     pub resilience: Resilience,
     /// For the app as a whole, beside those of its routes.
     pub rate_limits: Vec<RateLimit>,

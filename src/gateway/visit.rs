@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 
 use super::body::Body;
 use super::client::{Client, Scheme};
+use super::early_hints::HintQueue;
 use super::hangup::Hangup;
 use super::head_guard::{HeadFault, REFUSED_PATH};
 use super::record::{Decision, Record};
@@ -34,6 +35,7 @@ struct Connection {
     /// Why the head was refused that ended it.
     fault: OnceLock<HeadFault>,
     tunnel: AtomicU8,
+    hints: HintQueue,
 }
 
 /// Messages go over the connection.
@@ -55,6 +57,7 @@ impl Peer {
             port,
             fault: OnceLock::new(),
             tunnel: AtomicU8::new(MESSAGES),
+            hints: HintQueue::default(),
         };
         Self { connection: Arc::new(connection) }
     }
@@ -106,6 +109,11 @@ impl Peer {
     pub(super) fn fault_of<B>(&self, request: &Request<B>) -> Option<HeadFault> {
         let fault = *self.connection.fault.get()?;
         (request.uri().path() == REFUSED_PATH).then_some(fault)
+    }
+
+    /// What is to be written before the answer, over HTTP/1.1.
+    pub(super) fn hints(&self) -> &HintQueue {
+        &self.connection.hints
     }
 
     /// The address as it stands in `X-Forwarded-For`.

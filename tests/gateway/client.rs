@@ -79,9 +79,12 @@ impl Client {
         self.stream.write_all(bytes.as_ref()).is_ok()
     }
 
-    /// The next response, to a request that was not `HEAD`.
+    /// The next response, to a request that was not `HEAD`, behind hints.
     pub(crate) fn answer(&mut self) -> Option<Answer> {
         let mut answer = self.head()?;
+        while answer.status == 103 {
+            answer = self.head()?;
+        }
         let (body, end) = self.body(&answer);
         assert_eq!(end, End::Whole, "the body broke off: {}", answer.head);
         answer.body = body;

@@ -46,6 +46,7 @@ mod app_tls;
 mod client;
 mod crowds;
 mod cuts;
+mod early_hints;
 mod expectations;
 mod failing_apps;
 mod faults;

@@ -49,6 +49,7 @@ pub(crate) struct Plan {
     pub(crate) names: Option<Vec<String>>,
     pub(crate) timeouts: Timeouts,
     pub(crate) tunnels: TunnelSettings,
+    pub(crate) early_hints: bool,
     pub(crate) resilience: Resilience,
     pub(crate) resolver: Resolver,
     pub(crate) throttle: u32,
@@ -71,6 +72,7 @@ impl Plan {
             names: None,
             timeouts: Timeouts::default(),
             tunnels: TunnelSettings::default(),
+            early_hints: true,
             resilience: Resilience::default(),
             resolver: Resolver::system(),
             throttle: 1_000_000,
@@ -163,6 +165,7 @@ fn app(name: &str, hosts: &[&str], plan: &Plan, routes: Vec<RouteSettings>) -> A
         identity: Identity::Account,
         timeouts: plan.timeouts,
         tunnels: plan.tunnels.clone(),
+        early_hints: plan.early_hints,
         resilience: plan.resilience.clone(),
         rate_limits: Vec::new(),
     }

@@ -11,6 +11,8 @@ class Answer:
     status: int
     headers: dict[str, list[str]]
     body: str
+    # Heads of what came before the answer (1xx).
+    before: tuple[str, ...] = ()
 
     def json(self):
         return json.loads(self.body)
@@ -32,12 +34,13 @@ def curl(locum: Locum, url: str, *options: str) -> Answer:
     )
     assert done.returncode == 0, f"curl ended with {done.returncode}: {done.stderr.decode()}"
     head, _, body = done.stdout.partition(b"\r\n\r\n")
-    # A provisional answer (100) comes before the real one.
+    before = []
     while head.split()[1].startswith(b"1"):
+        before.append(head.decode("latin-1"))
         head, _, body = body.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     headers: dict[str, list[str]] = {}
     for line in lines:
         name, _, value = line.partition(":")
         headers.setdefault(name.lower(), []).append(value.strip())
-    return Answer(int(first.split()[1]), headers, body.decode())
+    return Answer(int(first.split()[1]), headers, body.decode(), tuple(before))

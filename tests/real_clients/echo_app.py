@@ -42,6 +42,10 @@ class EchoApp:
                 body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
                 request = Received(self.command, self.path, tuple(self.headers.items()), body)
                 app.received.append(request)
+                if self.path.startswith("/hinted"):
+                    self.send_response_only(103)
+                    self.send_header("Link", "</style.css>; rel=preload")
+                    self.end_headers()
                 text = json.dumps({"path": request.path, "headers": request.headers}).encode()
                 self.send_response(200)
                 self.send_header("Content-Type", "application/json")

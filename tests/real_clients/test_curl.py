@@ -41,6 +41,19 @@ def test_http2_is_spoken_without_tls(locum, reports, alices_robot, credential):
     assert curl(locum, url, *options).status == 401
 
 
+def test_early_hints_come_before_the_answer(locum, alices_robot):
+    """G1: curl sees the hint of the app over HTTP/1.1, and over HTTP/2 and 1.0 the answer alone."""
+    url = locum.url("/hinted", REPORTS)
+    hinted = curl(locum, url, *basic(alices_robot))
+    assert hinted.status == 200
+    assert [head.splitlines() for head in hinted.before] == [
+        ["HTTP/1.1 103 Early Hints", "link: </style.css>; rel=preload"]
+    ]
+    for version in ("--http2-prior-knowledge", "--http1.0"):
+        answer = curl(locum, url, version, *basic(alices_robot))
+        assert (answer.status, answer.before) == (200, ())
+
+
 def test_a_pat_in_the_url_is_a_basic_credential(locum, alices_robot):
     """T5: the token is safe in URLs."""
     assert curl(locum, locum.url("/", REPORTS, pat=alices_robot)).status == 200

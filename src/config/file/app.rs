@@ -54,6 +54,9 @@ pub(crate) struct AppTable {
     /// Pages of which other sites may open a WebSocket with the credential of whoever looks at them, such as
     /// `https://www.example.org`. Those of the app's own host always may, and programs send no origin.
     pub(crate) allowed_origins: Vec<String>,
+    /// What the app says before its answer (`103 Early Hints`) reaches clients of HTTP/1.1: its links, and the policies for
+    /// following them. Turn it off where a client takes the first answer for the last.
+    pub(crate) early_hints: bool,
     /// How long everything may take together, from the request to the last byte of its answer. Absent: as long as it
     /// takes.
     pub(crate) total_timeout: Option<String>,
@@ -179,6 +182,7 @@ impl Default for AppTable {
             secret_header: SecretHeaderTable::default(),
             tunnel_idle_timeout: "1h".to_owned(),
             allowed_origins: Vec::new(),
+            early_hints: true,
             total_timeout: None,
             max_requests: 0,
             max_pending: 0,

@@ -95,6 +95,7 @@ fn app(
             idle: idle_timeout?,
             total: total_timeout.ok()?,
         },
+        early_hints: table.early_hints,
         resilience: resilience?,
         rate_limits: rate_limits?,
     })

@@ -35,6 +35,8 @@ pub struct HeadGuard<S> {
     held: BytesMut,
     cleared: usize,
     ending: Ending,
+    /// Hints that were begun to be written: the rest of them comes before anything else.
+    hints: BytesMut,
     lingering: Option<Pin<Box<Sleep>>>,
 }
 
@@ -58,6 +60,7 @@ impl<S> HeadGuard<S> {
             held: BytesMut::new(),
             cleared: 0,
             ending: Ending::Open,
+            hints: BytesMut::new(),
             lingering: None,
         }
     }
@@ -165,8 +168,23 @@ impl<S: AsyncRead + Unpin> AsyncRead for HeadGuard<S> {
     }
 }
 
+impl<S: AsyncWrite + Unpin> HeadGuard<S> {
+    /// Writes hints that were begun.
+    fn poll_hints(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.hints.is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.hints))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.hints.advance(written);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for HeadGuard<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_hints(cx))?;
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
@@ -175,6 +193,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for HeadGuard<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_hints(cx))?;
         Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
     }
 
@@ -183,12 +202,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for HeadGuard<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let this = &mut *self;
+        // hyper flushes only what it has written whole: this is between two answers, or before the first.
+        if let Some(hints) = this.peer.hints().take() {
+            this.hints.extend_from_slice(&hints);
+        }
+        ready!(this.poll_hints(cx))?;
+        Pin::new(&mut this.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.lingering.is_none() {
+            ready!(this.poll_hints(cx))?;
             ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
             if !this.scanner.is_inside() {
                 return Poll::Ready(Ok(()));

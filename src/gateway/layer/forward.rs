@@ -17,6 +17,7 @@ use super::ask::{Unserved, ask};
 use super::limit_callers::WithinLimits;
 use crate::gateway::body::{Body, StreamLimits};
 use crate::gateway::client::Client;
+use crate::gateway::early_hints::EarlyHints;
 use crate::gateway::hygiene::{self, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_REQUEST_ID};
 use crate::gateway::identity_headers::Asked;
 use crate::gateway::pace::Pace;
@@ -67,6 +68,9 @@ async fn send(plan: &Plan, upstream: &impl Exchange, within: WithinLimits) -> An
         Err(refusal) => return Answered::refused(&refusal, format, &id, record),
     };
 
+    // Whoever wants to switch waits for that answer and no other.
+    let wants_hints = app.early_hints && handshake.is_none();
+    let hints = wants_hints.then(|| EarlyHints::to_client_of(&request, &peer)).flatten();
     let (mut head, body) = request.into_parts();
     let (body, progress) = if body.is_end_stream() {
         (RequestBody::empty(), None)
@@ -97,7 +101,7 @@ async fn send(plan: &Plan, upstream: &impl Exchange, within: WithinLimits) -> An
     plan.tell(destination.route.app_index, told, words, &mut head.headers);
 
     let (takes_trailers, may_switch) = (trailers.asks, handshake.is_some());
-    let bounds = Bounds { timeouts, deadline, guard, takes_trailers, progress, may_switch, alone: None };
+    let bounds = Bounds { timeouts, deadline, guard, takes_trailers, progress, hints, may_switch, alone: None };
     let outgoing = Request::from_parts(head, body);
     match ask(app, upstream, outgoing, &bounds, &mut record, &permit).await {
         Ok((mut response, entered)) => {

@@ -5,7 +5,7 @@
 //! silent long enough for the app to be closing it at this moment.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -21,15 +21,15 @@ use tokio::time::timeout;
 use super::connect::{AppStream, Offer, connect};
 use super::instances::Running;
 use super::pool::{AppConnections, Kept, Pool};
-use super::steps::{Counted, StepsLeft};
+use super::steps::{Stepped, Steps};
 use super::{AppSide, Bounds, Exchange, Failure, Instance, RequestBody, ResponseBody};
 
 /// Silent for this long, a connection may be about to be closed by the app (some close after 2 s).
 const FRESH: Duration = Duration::from_millis(500);
 /// The longest head of a response, and the most that is read at once: what one app sends without end
 /// must not keep a core from its other connections, and up to three times as much is held for a client that takes nothing.
-const HEAD_BYTES: usize = 32 * 1024;
-const HEAD_FIELDS: usize = 200;
+pub(super) const HEAD_BYTES: usize = 32 * 1024;
+pub(super) const HEAD_FIELDS: usize = 200;
 
 /// hyper's client, with the connections of one core.
 #[derive(Debug, Clone)]
@@ -38,7 +38,7 @@ pub(crate) struct Http1(Arc<Pool>);
 /// An open connection. Dropping it closes it, whatever its state.
 pub(super) struct Connection {
     sender: SendRequest<RequestBody>,
-    steps: StepsLeft,
+    steps: Steps,
     task: AbortHandle,
 }
 
@@ -161,8 +161,22 @@ impl Http1 {
         bounds: &Bounds,
     ) -> Result<Response<ResponseBody>, Unanswered> {
         let running = instance.enter();
-        connection.steps.begin();
-        let sent = connection.sender.try_send_request(request);
+        connection.steps.begin(bounds.hints.is_some());
+        let mut sent = pin!(connection.sender.try_send_request(request));
+        let steps = &connection.steps;
+        let sent = poll_fn(|cx| {
+            let Some(hints) = &bounds.hints else { return sent.as_mut().poll(cx) };
+            if steps.pass_hints(hints) {
+                // Once more, when the client's connection has been flushed, which it is before it asks again.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let answered = sent.as_mut().poll(cx);
+            if answered.is_pending() {
+                steps.wake_for_hints(cx);
+            }
+            answered
+        });
         let mut response = match wait_for_head(sent, bounds).await.map_err(Unanswered::Failed)? {
             Ok(response) => response,
             Err(mut error) => {
@@ -195,7 +209,7 @@ pub(super) async fn wait_for_head<T, E>(
     bounds: &Bounds,
 ) -> Result<Result<T, E>, Failure> {
     let mut sent = pin!(sent);
-    let mut answered = pin!(std::future::poll_fn(|cx| {
+    let mut answered = pin!(poll_fn(|cx| {
         if let Poll::Ready(response) = sent.as_mut().poll(cx) {
             return Poll::Ready(Ok(response));
         }
@@ -223,8 +237,8 @@ async fn begin(
     instance: &Instance,
     place: OwnedSemaphorePermit,
 ) -> Result<Connection, &'static str> {
-    let steps = StepsLeft::new();
-    let stream = Counted { stream, left: steps.clone(), _place: place };
+    let steps = Steps::default();
+    let stream = Stepped::new(stream, steps.clone(), place);
     let handshake =
         http1::Builder::new().max_buf_size(HEAD_BYTES).max_headers(HEAD_FIELDS).handshake(TokioIo::new(stream));
     let (sender, connection) = handshake.await.map_err(|_| "connect")?;

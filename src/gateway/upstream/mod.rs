@@ -18,7 +18,7 @@
 //!   pool           how many connections there may be; those that are kept open and taken again
 //!   request_body   what streams to an app: counted, cut, and known to be whole or not
 //!   response_body  what streams from an app, and gives its connection back when all was said
-//!   steps          the steps on the way to an answer, counted
+//!   steps          the steps on the way to an answer, counted, and hints among them
 //! ```
 //!
 //! An exchange is behind one trait, because a lighter codec is to come beside hyper's. The law for any of
@@ -70,11 +70,12 @@ pub use tls::{AppTlsError, AppTlsSettings};
 pub use watch::Watching;
 pub(super) use watch::watch;
 
+use super::early_hints::EarlyHints;
 use super::settings::Timeouts;
 use crate::cluster::Guard;
 
 /// What bounds one exchange.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Bounds {
     pub(super) timeouts: Timeouts,
     /// When the whole request has to be over; `None`: whenever it is.
@@ -85,6 +86,8 @@ pub(super) struct Bounds {
     pub(super) takes_trailers: bool,
     /// How far the request's body has come; `None` when there is none.
     pub(super) progress: Option<Arc<Progress>>,
+    /// Where hints go that come before the answer; `None`: nowhere.
+    pub(super) hints: Option<EarlyHints>,
     /// Whether the app is asked to switch to another protocol, and an answer may be that it does.
     pub(super) may_switch: bool,
     /// For a check: on a new connection that is not kept, and over so long after there was a place for it.

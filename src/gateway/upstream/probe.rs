@@ -78,6 +78,7 @@ async fn ask(instance: &Arc<Instance>, check: &HealthCheck, upstream: &impl Exch
         guard: None,
         progress: None,
         takes_trailers: false,
+        hints: None,
         may_switch: false,
         alone: Some(check.timeout),
     };

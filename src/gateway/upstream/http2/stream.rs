@@ -14,6 +14,7 @@ use http::{Request, Response, StatusCode, Uri, Version, request};
 use tokio::task::JoinHandle;
 
 use super::connection::Place;
+use crate::gateway::early_hints::EarlyHints;
 use crate::gateway::upstream::http1::wait_for_head;
 use crate::gateway::upstream::response_body::StreamLease;
 use crate::gateway::upstream::{Bounds, Failure, Instance, RequestBody, ResponseBody};
@@ -48,7 +49,7 @@ pub(super) async fn exchange(
         }
     };
     let upload = if has_body { Upload::Running(Aborted(tokio::spawn(upload(body, send)))) } else { Upload::Empty };
-    let answered = match wait_for_head(answer_of(answer), bounds).await {
+    let answered = match wait_for_head(answer_of(answer, bounds.hints.as_ref()), bounds).await {
         Ok(answered) => answered,
         Err(failure) => {
             if matches!(failure, Failure::Silent) {
@@ -114,16 +115,25 @@ enum Fault {
     Answer(&'static str),
 }
 
-/// The head of the answer, past the steps on the way.
-async fn answer_of(mut answer: ResponseFuture) -> Result<Response<RecvStream>, Fault> {
+/// The head of the answer, past the steps on the way, of which hints are passed on.
+async fn answer_of(mut answer: ResponseFuture, hints: Option<&EarlyHints>) -> Result<Response<RecvStream>, Fault> {
     let mut steps = 0;
     poll_fn(|cx| {
+        let mut to_be_written = false;
         while let Poll::Ready(Some(step)) = answer.poll_informational(cx) {
-            step.map_err(Fault::Stream)?;
+            let step = step.map_err(Fault::Stream)?;
             steps += 1;
             if steps > MOST_STEPS {
                 return Poll::Ready(Err(Fault::Answer("steps")));
             }
+            if let Some(hints) = hints.filter(|_| step.status() == StatusCode::EARLY_HINTS) {
+                to_be_written |= hints.tell(step.into_parts().0.headers);
+            }
+        }
+        if to_be_written {
+            // Once more, when the client's connection has been flushed.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
         pin!(&mut answer).poll(cx).map_err(Fault::Stream)
     })

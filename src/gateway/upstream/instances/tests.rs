@@ -27,6 +27,7 @@ fn instances(count: usize) -> Instances {
         identity: Identity::Account,
         timeouts: Timeouts::default(),
         tunnels: TunnelSettings::default(),
+        early_hints: true,
         resilience: Resilience { outlier, ..Resilience::default() },
         rate_limits: Vec::new(),
     };
