@@ -188,16 +188,6 @@ pub(crate) struct PatsTable {
     pub(crate) confirm_within: String,
 }
 
-/// The keys that Locum needs beside its store. `locum init` makes them.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct SecretsTable {
-    /// The key under which tokens are hashed. When it is lost, every token must be made anew.
-    pub(crate) pepper_file: String,
-    /// The key under which the names of deleted accounts are remembered. It can never be changed.
-    pub(crate) tombstone_key_file: String,
-}
-
 fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SecretString>, D::Error> {
     Ok(Option::<String>::deserialize(from)?.map(SecretString::from))
 }
@@ -229,11 +219,5 @@ impl Default for ThrottleTable {
 impl Default for PatsTable {
     fn default() -> Self {
         Self { prefix: String::new(), longest_life: "365d".to_owned(), confirm_within: "15m".to_owned() }
-    }
-}
-
-impl Default for SecretsTable {
-    fn default() -> Self {
-        Self { pepper_file: "pepper".to_owned(), tombstone_key_file: "tombstone.key".to_owned() }
     }
 }

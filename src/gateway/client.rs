@@ -158,12 +158,13 @@ impl Client {
     }
 
     /// The port that the client reached, whatever the head says of it: that of the connection; behind a trusted proxy
-    /// the one in the `host` that was asked for, or else that of the scheme (HD-026).
-    pub(super) fn port(&self, host: &HeaderValue) -> u16 {
+    /// the one in the host that the proxy says was asked for, or else that of the scheme (HD-026).
+    pub(super) fn port(&self) -> u16 {
         if !self.behind_proxy {
             return self.port;
         }
-        let named = host.to_str().ok().and_then(|host| PresentedHost::parse(host).ok()?.port());
+        let host = self.host.as_ref().and_then(|host| host.to_str().ok());
+        let named = host.and_then(|host| PresentedHost::parse(host).ok()?.port());
         named.unwrap_or(self.scheme.default_port())
     }
 
@@ -365,15 +366,18 @@ mod tests {
     fn the_port_is_that_of_the_connection_or_of_what_the_proxy_was_asked_for() {
         let hops = settings(&["10.0.0.0/8"], FOR);
         let port = |peer, host: &'static str| {
-            let words =
-                [("x-forwarded-port", "1"), ("x-forwarded-proto", "https"), ("x-forwarded-host", "evil.test:2")];
-            ask(&hops, peer, &words).port(&HeaderValue::from_static(host))
+            let words = [("host", "evil.test:2"), ("x-forwarded-port", "1"), ("x-forwarded-proto", "https")];
+            let words = [&words[..], &[("x-forwarded-host", host)]].concat();
+            ask(&hops, peer, &words).port()
         };
         assert_eq!(port("192.0.2.9", "app.test"), 8080);
         assert_eq!(port("192.0.2.9", "app.test:9"), 8080);
         assert_eq!(port("10.0.0.1", "app.test"), 443);
         assert_eq!(port("10.0.0.1", "app.test:8443"), 8443);
         assert_eq!(port("10.0.0.1", "[::1]:"), 443);
+        let silent = settings(&["10.0.0.0/8"], HopWords::XForwarded { scheme: true, host: false });
+        let words = [("host", "app.test:6666"), ("x-forwarded-proto", "https")];
+        assert_eq!(ask(&silent, "10.0.0.1", &words).port(), 443, "many proxies pass a client's `Host` on as it is");
     }
 
     /// G10: one language only; what is said in the other is the client's invention.

@@ -28,6 +28,9 @@ const PASSED: [HeaderName; 5] = [
     HeaderName::from_static("cross-origin-embedder-policy"),
 ];
 
+/// What a browser says of why it asks (Fetch Metadata, "The Sec-Fetch-Mode HTTP Request Header").
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+
 /// So many hints of one request are passed on, and so many bytes of all of them together.
 const MOST: usize = 16;
 const MOST_BYTES: usize = 16 * 1024;
@@ -86,8 +89,11 @@ impl HintQueue {
 pub(super) struct EarlyHints(Peer);
 
 impl EarlyHints {
+    /// Only browsers on their way to a page follow links, and say that they are (Fetch Metadata). Programs get nothing of
+    /// it, and many take the first answer for the last: the next caller on their connection would get this one's.
     pub(super) fn to_client_of<B>(request: &Request<B>, peer: &Peer) -> Option<Self> {
-        (request.version() == Version::HTTP_11).then(|| Self(peer.clone()))
+        let to_a_page = request.headers().get(SEC_FETCH_MODE).is_some_and(|mode| mode == "navigate");
+        (to_a_page && request.version() == Version::HTTP_11).then(|| Self(peer.clone()))
     }
 
     /// Passes a hint on, without what is not for the client. True when there is something to write: whoever waits for
@@ -129,6 +135,7 @@ mod tests {
     fn request(version: Version) -> Request<()> {
         let mut request = Request::new(());
         *request.version_mut() = version;
+        request.headers_mut().insert(SEC_FETCH_MODE, HeaderValue::from_static("navigate"));
         request
     }
 

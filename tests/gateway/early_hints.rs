@@ -15,8 +15,11 @@ use crate::h2_app::H2App;
 use crate::upstream::{Next, Upstream, respond};
 use crate::world::{Plan, World};
 
+/// What a browser says on its way to a page.
+const NAVIGATE: &str = "Sec-Fetch-Mode: navigate\r\n";
+
 fn get(target: &str) -> String {
-    format!("GET {target} HTTP/1.1\r\nHost: app.test\r\n\r\n")
+    format!("GET {target} HTTP/1.1\r\nHost: app.test\r\n{NAVIGATE}\r\n")
 }
 
 fn hint(link: &str) -> String {
@@ -154,7 +157,7 @@ fn no_hints_for_clients_that_cannot_take_them() {
     let entrance = Entrance { h2c: true, ..Entrance::default() };
     let world = World::open(&Plan { entrance, ..Plan::of(upstream.address) });
     let mut old = world.client();
-    old.send("GET /pub/1 HTTP/1.0\r\nHost: app.test\r\n\r\n");
+    old.send(format!("GET /pub/1 HTTP/1.0\r\nHost: app.test\r\n{NAVIGATE}\r\n"));
     assert_eq!(old.head().unwrap().status, 200);
     let mut newer = Frames::connect(world.address);
     newer.request(1, &[(":method", "GET"), (":scheme", "http"), (":authority", "app.test"), (":path", "/pub/1")]);
@@ -178,7 +181,9 @@ fn hints_and_the_question_for_a_body_go_together() {
     );
     let world = World::before(upstream.address);
     let mut client = world.client();
-    client.send("POST /pub/x HTTP/1.1\r\nHost: app.test\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+    client.send(format!(
+        "POST /pub/x HTTP/1.1\r\nHost: app.test\r\n{NAVIGATE}Content-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+    ));
     let mut steps = [client.head().unwrap().status, client.head().unwrap().status];
     steps.sort_unstable();
     assert_eq!(steps, [100, 103]);
@@ -225,7 +230,7 @@ fn no_hint_comes_before_a_switch() {
     let valid = world.proxy_user("billing", &["user"]).basic();
     let mut client = world.client();
     client.send(format!(
-        "GET /own-protocol/x HTTP/1.1\r\nHost: app.test\r\n{valid}Upgrade: own/2\r\nConnection: upgrade\r\n\r\n"
+        "GET /own-protocol/x HTTP/1.1\r\nHost: app.test\r\n{valid}{NAVIGATE}Upgrade: own/2\r\nConnection: upgrade\r\n\r\n"
     ));
     assert_eq!(client.head().unwrap().status, 101);
 }

@@ -137,14 +137,15 @@ fn the_port_that_an_app_is_told_is_nobodys_to_choose() {
     let billing = world.proxy_user("billing", &["user"]).basic();
     let own = world.address.port().to_string();
     let forged = "X-Forwarded-Port: 1\r\nX-Forwarded-Proto: https\r\n";
-    for (from, host, port) in [
-        (STRANGER, "proxied.test", own.as_str()),
-        (STRANGER, "proxied.test:9", &own),
-        (PROXY, "proxied.test", "443"),
-        (PROXY, "proxied.test:8443", "8443"),
+    for (from, host, said, port) in [
+        (STRANGER, "proxied.test", "", own.as_str()),
+        (STRANGER, "proxied.test:9", "", &own),
+        (PROXY, "proxied.test", "", "443"),
+        (PROXY, "proxied.test:6666", "", "443"),
+        (PROXY, "proxied.test", "X-Forwarded-Host: proxied.test:8443\r\n", "8443"),
     ] {
         let mut client = Client::connect_from(from, world.address);
-        client.send(format!("GET /x HTTP/1.1\r\nHost: {host}\r\n{billing}{forged}\r\n"));
+        client.send(format!("GET /x HTTP/1.1\r\nHost: {host}\r\n{billing}{forged}{said}\r\n"));
         assert_eq!(client.answer().unwrap().status, 200);
         assert_eq!(upstream.last().values("x-forwarded-port"), [port], "{from:?} {host}");
     }

@@ -42,15 +42,17 @@ def test_http2_is_spoken_without_tls(locum, reports, alices_robot, credential):
 
 
 def test_early_hints_come_before_the_answer(locum, alices_robot):
-    """G1: curl sees the hint of the app over HTTP/1.1, and over HTTP/2 and 1.0 the answer alone."""
+    """G1: who asks as a browser on its way to a page sees the app's hint over HTTP/1.1; all others the answer alone."""
     url = locum.url("/hinted", REPORTS)
-    hinted = curl(locum, url, *basic(alices_robot))
+    assert curl(locum, url, *basic(alices_robot)).before == (), "programs are told nothing before the answer"
+    page = ["--header", "Sec-Fetch-Mode: navigate", *basic(alices_robot)]
+    hinted = curl(locum, url, *page)
     assert hinted.status == 200
     assert [head.splitlines() for head in hinted.before] == [
         ["HTTP/1.1 103 Early Hints", "link: </style.css>; rel=preload"]
     ]
     for version in ("--http2-prior-knowledge", "--http1.0"):
-        answer = curl(locum, url, version, *basic(alices_robot))
+        answer = curl(locum, url, version, *page)
         assert (answer.status, answer.before) == (200, ())
 
 

@@ -54,14 +54,14 @@ pub(crate) struct AppTable {
     /// Pages of which other sites may open a WebSocket with the credential of whoever looks at them, such as
     /// `https://www.example.org`. Those of the app's own host always may, and programs send no origin.
     pub(crate) allowed_origins: Vec<String>,
-    /// What the app says before its answer (`103 Early Hints`) reaches clients of HTTP/1.1: its links, and the policies for
-    /// following them. Turn it off where a client takes the first answer for the last.
+    /// What the app says before its answer (`103 Early Hints`) reaches browsers of HTTP/1.1 on their way to a page: its
+    /// links, and the policies for following them. Programs are never told.
     pub(crate) early_hints: bool,
     /// How long everything may take together, from the request to the last byte of its answer. Absent: as long as it
     /// takes.
     pub(crate) total_timeout: Option<String>,
-    /// So many requests run at the app at once, at all of its upstreams together; 0: no bound but its share of the
-    /// connections to apps, which leaves room for other apps whatever this one does.
+    /// So many requests run at the app at once, at all of its upstreams together; 0: no bound but its share of what may run
+    /// at all (`[limits] requests`, or connections to apps), which leaves room for other apps whatever this one does.
     pub(crate) max_requests: u32,
     /// So many more wait for at most `connect_timeout` until one of `max_requests` has ended, instead of being answered
     /// 503 at once.

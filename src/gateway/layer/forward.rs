@@ -97,7 +97,7 @@ async fn send(plan: &Plan, upstream: &impl Exchange, within: WithinLimits) -> An
     }
     // The last to touch the head, so that nothing can take away or overwrite what it says (G5).
     let told = who.as_ref().map(|who| (&who.proven, &who.in_force));
-    let words = Asked { request_id: id.as_str(), port: client.port(&destination.host) };
+    let words = Asked { request_id: id.as_str(), port: client.port() };
     plan.tell(destination.route.app_index, told, words, &mut head.headers);
 
     let (takes_trailers, may_switch) = (trailers.asks, handshake.is_some());

@@ -58,6 +58,10 @@ impl Default for Shared {
 impl Steps {
     /// To be called before a request is sent.
     pub(super) fn begin(&self, wants_hints: bool) {
+        // What nobody took of the request before belongs to nobody.
+        if self.0.come.swap(false, Ordering::AcqRel) {
+            self.hints().clear();
+        }
         self.0.wanted.store(wants_hints, Ordering::Release);
         self.0.left.store(MOST_STEPS, Ordering::Release);
     }
@@ -125,7 +129,12 @@ impl Reader {
             self.steps.end();
             return Ok(());
         }
+        let looked_at = self.begun.len();
         self.begun.extend_from_slice(fresh);
+        // A step in many small pieces is parsed when its end has come, and not with each of them.
+        if looked_at > 0 && self.begun.len() <= HEAD_BYTES && !ends_a_head(&self.begun[looked_at.saturating_sub(3)..]) {
+            return Ok(());
+        }
         let mut at = 0;
         while may_be_a_step(&self.begun[at..]) {
             let mut fields = [httparse::EMPTY_HEADER; HEAD_FIELDS];
@@ -149,6 +158,11 @@ impl Reader {
         self.steps.end();
         Ok(())
     }
+}
+
+/// Whether an empty line is in it, however lines end.
+fn ends_a_head(bytes: &[u8]) -> bool {
+    bytes.windows(2).any(|pair| pair == b"\n\n") || bytes.windows(3).any(|three| three == b"\n\r\n")
 }
 
 /// Whether this is the beginning of a step, or could become one. The parser passes over empty lines before it.
