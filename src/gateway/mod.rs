@@ -117,8 +117,9 @@ impl Gateway {
     pub fn new(settings: Settings, parts: Parts) -> Result<Self, Vec<Problem>> {
         let connections = parts.app_connections.most();
         let slots = slots::Slots::new(settings.slots, connections);
-        // Apps share what there is least of: else one that hangs could take every slot that strangers have.
-        let shared = upstream::SharedApps::new(&settings.apps, connections.min(slots.for_strangers()));
+        // Apps share what there is least of: else one that hangs could take every slot.
+        let requests = connections.min(slots.most());
+        let shared = upstream::SharedApps::new(&settings.apps, requests, settings.slots.reserved_percent);
         Plan::compile_with(&settings, &shared)?;
         let rate_limits = Arc::new(rate_limits::RateLimits::of(&settings));
         Ok(Self { settings: Arc::new(settings), parts, shared, rate_limits, slots })

@@ -67,7 +67,7 @@ impl Plan {
     /// # Errors
     /// Everything that is wrong with the settings.
     pub fn compile(settings: &Settings) -> Result<Self, Vec<Problem>> {
-        Self::compile_with(settings, &SharedApps::new(&settings.apps, usize::MAX))
+        Self::compile_with(settings, &SharedApps::new(&settings.apps, usize::MAX, 0))
     }
 
     /// A plan for one of several cores.

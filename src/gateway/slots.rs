@@ -34,7 +34,7 @@ impl Default for SlotSettings {
 
 /// Who asks for a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Caller {
+pub(in crate::gateway) enum Caller {
     /// Its credential was proven on this node, and nothing has taken that back.
     Known,
     /// Nobody, or somebody who is still to be judged.
@@ -64,12 +64,16 @@ pub(super) struct Slot(Arc<Slots>);
 /// What a request gives up with its last byte: its slot, and its place at the app.
 pub(super) type Held = (Slot, Entered);
 
+/// What of a number strangers cannot have.
+pub(super) fn reserved(number: usize, percent: u8) -> usize {
+    number.saturating_mul(percent.min(90).into()) / 100
+}
+
 impl Slots {
     /// `connections`: how many there may be to apps.
     pub(super) fn new(settings: SlotSettings, connections: usize) -> Self {
         let most = settings.requests.map_or(connections.clamp(1, MOST), NonZeroUsize::get);
-        let reserved = most.saturating_mul(settings.reserved_percent.min(90).into()) / 100;
-        Self { running: Arc::default(), most, for_strangers: most - reserved }
+        Self { running: Arc::default(), most, for_strangers: most - reserved(most, settings.reserved_percent) }
     }
 
     /// The same bounds, for what runs by the others too.
@@ -94,9 +98,9 @@ impl Slots {
         }
     }
 
-    /// How many of them strangers can have.
-    pub(super) const fn for_strangers(&self) -> usize {
-        self.for_strangers
+    /// How many there are.
+    pub(super) const fn most(&self) -> usize {
+        self.most
     }
 
     /// How many run.

@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::gateway::plan::App;
 use crate::gateway::record::Record;
+use crate::gateway::slots::Caller;
 use crate::gateway::upstream::{
     Attempt, Bounds, Entered, Exchange, Failure, RequestBody, ResponseBody, Tried, copy_of,
 };
@@ -47,7 +48,8 @@ pub(super) async fn ask(
     record: &mut Record,
     _permit: &Permit,
 ) -> Result<Served, Unserved> {
-    let entering = app.instances.enter(bounds.timeouts.connect);
+    let caller = if bounds.guard.is_some() { Caller::Known } else { Caller::Stranger };
+    let entering = app.instances.enter(caller, bounds.timeouts.connect);
     let entered = in_time(bounds.deadline, entering).await.and_then(Result::ok).ok_or(Unserved::Busy)?;
     let mut at_hand = None;
     let response = match (ask_in_turn(app, upstream, request, bounds, record, &mut at_hand).await, at_hand) {

@@ -11,6 +11,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use crate::gateway::slots::{Caller, reserved};
+
 /// An app may take so many times what is still free, so alone it gets four parts of five.
 const OF_WHAT_IS_FREE: usize = 4;
 /// One part of so many is kept for the apps, for each the same.
@@ -53,6 +55,9 @@ pub(super) struct Bulkhead {
     limits: AppLimits,
     /// What may run at all apps; `None` when there is one app only, with which nobody shares.
     shared: Option<usize>,
+    /// How many of a hundred of each of these numbers strangers cannot have: else the reserve of the process would end at
+    /// the door of the app.
+    reserved_percent: u8,
     pending: AtomicUsize,
     freed: Notify,
 }
@@ -66,28 +71,28 @@ pub(crate) struct Entered(Arc<Bulkhead>);
 pub(crate) struct NoRoom;
 
 impl Bulkhead {
-    pub(super) fn new(counts: Counts, at: usize, limits: AppLimits, requests: usize) -> Self {
+    pub(super) fn new(counts: Counts, at: usize, limits: AppLimits, requests: usize, reserved_percent: u8) -> Self {
         let shared = (counts.0.len() > 1).then_some(requests);
-        Self { counts, at, limits, shared, pending: AtomicUsize::new(0), freed: Notify::new() }
+        Self { counts, at, limits, shared, reserved_percent, pending: AtomicUsize::new(0), freed: Notify::new() }
     }
 
     /// Lets a request in; waits as long as that, where waiting is allowed.
     ///
     /// # Errors
     /// When there is no room.
-    pub(super) async fn enter(self: &Arc<Self>, longest: Duration) -> Result<Entered, NoRoom> {
+    pub(super) async fn enter(self: &Arc<Self>, caller: Caller, longest: Duration) -> Result<Entered, NoRoom> {
         let nobody_waits = self.limits.max_pending == 0 || self.pending.load(Ordering::SeqCst) == 0;
-        if nobody_waits && let Some(entered) = self.try_enter() {
+        if nobody_waits && let Some(entered) = self.try_enter(caller) {
             return Ok(entered);
         }
         if self.limits.max_pending == 0 {
             return Err(NoRoom);
         }
-        let _pending = Pending::among(self).ok_or(NoRoom)?;
+        let _pending = Pending::among(self, self.part_of(self.limits.max_pending, caller)).ok_or(NoRoom)?;
         let entering = async {
             loop {
                 // Tried before the first wait: the last one that ran may have ended before this one was counted.
-                if let Some(entered) = self.try_enter() {
+                if let Some(entered) = self.try_enter(caller) {
                     return entered;
                 }
                 self.freed.notified().await;
@@ -96,18 +101,26 @@ impl Bulkhead {
         timeout(longest, entering).await.map_err(|_| NoRoom)
     }
 
-    fn try_enter(self: &Arc<Self>) -> Option<Entered> {
-        let one_more = |running| self.has_room(running).then_some(running + 1);
+    /// What of a number this caller can have.
+    fn part_of(&self, number: usize, caller: Caller) -> usize {
+        match caller {
+            Caller::Known => number,
+            Caller::Stranger | Caller::ToBeAsked => number - reserved(number, self.reserved_percent),
+        }
+    }
+
+    fn try_enter(self: &Arc<Self>, caller: Caller) -> Option<Entered> {
+        let one_more = |running| self.has_room(running, caller).then_some(running + 1);
         let running = &self.counts.0[self.at].0;
         running.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).ok()?;
         Some(Entered(Arc::clone(self)))
     }
 
-    fn has_room(&self, running: usize) -> bool {
-        if self.limits.max_requests.is_some_and(|most| running >= most) {
+    fn has_room(&self, running: usize, caller: Caller) -> bool {
+        if self.limits.max_requests.is_some_and(|most| running >= self.part_of(most, caller)) {
             return false;
         }
-        let Some(requests) = self.shared else { return true };
+        let Some(requests) = self.shared.map(|requests| self.part_of(requests, caller)) else { return true };
         // What is kept for every app by itself, so that few have to add up what runs at all of them.
         let apps = self.counts.0.len();
         let own = requests / (KEPT * apps);
@@ -130,10 +143,10 @@ impl Drop for Entered {
 struct Pending<'a>(&'a Bulkhead);
 
 impl<'a> Pending<'a> {
-    fn among(bulkhead: &'a Bulkhead) -> Option<Self> {
+    fn among(bulkhead: &'a Bulkhead, most: usize) -> Option<Self> {
         let before = bulkhead.pending.fetch_add(1, Ordering::SeqCst);
         let pending = Self(bulkhead);
-        (before < bulkhead.limits.max_pending).then_some(pending)
+        (before < most).then_some(pending)
     }
 }
 
@@ -149,11 +162,15 @@ mod tests {
 
     fn bulkheads(apps: usize, limits: AppLimits, connections: usize) -> Vec<Arc<Bulkhead>> {
         let counts = Counts::of(apps);
-        (0..apps).map(|at| Arc::new(Bulkhead::new(counts.clone(), at, limits, connections))).collect()
+        (0..apps).map(|at| Arc::new(Bulkhead::new(counts.clone(), at, limits, connections, 20))).collect()
     }
 
     fn all_that_enter(bulkhead: &Arc<Bulkhead>) -> Vec<Entered> {
-        std::iter::from_fn(|| bulkhead.try_enter()).take(10_000).collect()
+        all_of(Caller::Known, bulkhead)
+    }
+
+    fn all_of(caller: Caller, bulkhead: &Arc<Bulkhead>) -> Vec<Entered> {
+        std::iter::from_fn(|| bulkhead.try_enter(caller)).take(10_000).collect()
     }
 
     /// DS-007: apps that hang leave something to the others, however many hang, and never take more than there is.
@@ -182,24 +199,40 @@ mod tests {
         }
     }
 
+    /// DS-001: strangers leave a part of every number to callers who are known.
+    #[test]
+    fn strangers_leave_room_at_the_app_too() {
+        let limits = AppLimits { max_requests: Some(10), max_pending: 0 };
+        let bounded = &bulkheads(1, limits, 1000)[0];
+        let strangers = all_of(Caller::Stranger, bounded);
+        assert_eq!((strangers.len(), all_that_enter(bounded).len()), (8, 2));
+        let shared = bulkheads(2, AppLimits::default(), 100);
+        let strangers: Vec<_> = shared.iter().map(|bulkhead| all_of(Caller::Stranger, bulkhead)).collect();
+        assert!(strangers.iter().map(Vec::len).sum::<usize>() <= 80);
+        for bulkhead in &shared {
+            assert!(bulkhead.try_enter(Caller::Known).is_some());
+        }
+    }
+
     /// G8
     #[tokio::test]
     async fn one_more_than_may_run_waits_where_that_is_allowed() {
         let limits = AppLimits { max_requests: Some(2), max_pending: 1 };
         let bulkhead = &bulkheads(1, limits, 1000)[0];
         let wait = Duration::from_secs(20);
-        let (first, _second) = (bulkhead.enter(wait).await.unwrap(), bulkhead.enter(wait).await.unwrap());
+        let (first, _second) =
+            (bulkhead.enter(Caller::Known, wait).await.unwrap(), bulkhead.enter(Caller::Known, wait).await.unwrap());
         let waiting = tokio::spawn({
             let bulkhead = Arc::clone(bulkhead);
-            async move { bulkhead.enter(wait).await }
+            async move { bulkhead.enter(Caller::Known, wait).await }
         });
         tokio::task::yield_now().await;
-        bulkhead.enter(wait).await.unwrap_err();
+        bulkhead.enter(Caller::Known, wait).await.unwrap_err();
         drop(first);
         let third = waiting.await.unwrap().unwrap();
-        bulkhead.enter(Duration::from_millis(20)).await.unwrap_err();
+        bulkhead.enter(Caller::Known, Duration::from_millis(20)).await.unwrap_err();
         drop(third);
-        bulkhead.enter(wait).await.unwrap();
+        bulkhead.enter(Caller::Known, wait).await.unwrap();
         assert_eq!(bulkhead.pending.load(Ordering::SeqCst), 0);
     }
 }

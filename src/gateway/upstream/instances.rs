@@ -16,6 +16,7 @@ use super::endpoint::Endpoint;
 use super::shared::{Sent, SharedApp};
 use super::standing::{Access, Verdict, WHOLE};
 use crate::gateway::settings::AppSettings;
+use crate::gateway::slots::Caller;
 
 /// One place where an app runs, and what this core has running there.
 #[derive(Debug)]
@@ -100,8 +101,8 @@ impl Instances {
     ///
     /// # Errors
     /// When as many run as may.
-    pub(crate) async fn enter(&self, longest: Duration) -> Result<Entered, NoRoom> {
-        let entered = self.shared.bulkhead.enter(longest).await?;
+    pub(crate) async fn enter(&self, caller: Caller, longest: Duration) -> Result<Entered, NoRoom> {
+        let entered = self.shared.bulkhead.enter(caller, longest).await?;
         if self.all.len() > 1 {
             self.budget().request();
         }

@@ -19,11 +19,11 @@ use crate::gateway::settings::AppSettings;
 pub(crate) struct SharedApps(Arc<[Arc<SharedApp>]>);
 
 impl SharedApps {
-    /// `requests`: how many may run at all apps.
-    pub(crate) fn new(apps: &[AppSettings], requests: usize) -> Self {
+    /// `requests`: how many may run at all apps, and `reserved_percent`: how many of a hundred strangers cannot have.
+    pub(crate) fn new(apps: &[AppSettings], requests: usize, reserved_percent: u8) -> Self {
         let counts = Counts::of(apps.len());
         let shared = |(at, app): (usize, &AppSettings)| {
-            let bulkhead = Bulkhead::new(counts.clone(), at, app.resilience.limits, requests);
+            let bulkhead = Bulkhead::new(counts.clone(), at, app.resilience.limits, requests, reserved_percent);
             Arc::new(SharedApp::new(app, bulkhead))
         };
         Self(apps.iter().enumerate().map(shared).collect())

@@ -31,7 +31,7 @@ fn instances(count: usize) -> Instances {
         resilience: Resilience { outlier, ..Resilience::default() },
         rate_limits: Vec::new(),
     };
-    let shared = SharedApps::new(std::slice::from_ref(&app), 100);
+    let shared = SharedApps::new(std::slice::from_ref(&app), 100, 0);
     Instances::new(&app, shared.iter().next().unwrap(), &mut (0..))
 }
 
