@@ -130,13 +130,14 @@ fn gated() -> (Upstream, Arc<AtomicBool>) {
     (upstream, gate)
 }
 
-/// So many strangers whom the app does not answer yet.
-fn waiting(gate: &Locum, upstream: &Upstream, count: usize) -> Vec<TcpStream> {
+/// So many strangers whom the app of this host does not answer yet.
+fn waiting(gate: &Locum, upstream: &Upstream, host: &str, count: usize) -> Vec<TcpStream> {
     let before = upstream.count();
     let open = || {
         let mut stream = TcpStream::connect(gate.address()).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        stream.write_all(b"GET /pub/slow HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n\r\n").unwrap();
+        let request = format!("GET /pub/slow HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
         stream
     };
     let streams = (0..count).map(|_| open()).collect();
@@ -153,14 +154,19 @@ fn strangers_who_fill_the_gate_keep_out_neither_the_known_nor_the_operator() {
     let monitoring = locum::free_address();
     let bounds = |requests: usize| {
         let extra = format!(
-            "[limits]\nrequests = {requests}\nreserved_percent = 50\n[monitoring]\nlisten = \"{monitoring}\"\n"
+            "[limits]\nrequests = {requests}\nreserved_percent = 50\n[monitoring]\nlisten = \"{monitoring}\"\n\
+             [apps.more]\nhosts = [\"more.test\"]\nupstreams = [\"http://{}\"]\n\
+             [[apps.more.routes]]\npath = \"/*\"\npublic = true\n",
+            upstream.address
         );
         configuration(upstream.address, &extra)
     };
     let gate = Locum::start(&bounds(10));
     let (ann, bob) = (gate.add_proxy_user_of("ann"), gate.add_proxy_user_of("bob"));
     assert_eq!(gate.get("app.test", "/x", &ann.basic()).status, 200);
-    let mut running = waiting(&gate, &upstream, 5);
+    // One app leaves the last of them to others.
+    let mut running = waiting(&gate, &upstream, "app.test", 4);
+    running.extend(waiting(&gate, &upstream, "more.test", 1));
 
     for lines in [String::new(), bob.basic(), basic("ghost", &foreign(1))] {
         let refused = gate.get("app.test", "/pub/x", &lines);
@@ -183,7 +189,8 @@ fn strangers_who_fill_the_gate_keep_out_neither_the_known_nor_the_operator() {
 
     write(&gate, &bounds(20));
     gate.run_cli(&["reload"]);
-    running.extend(waiting(&gate, &upstream, 5));
+    running.extend(waiting(&gate, &upstream, "app.test", 4));
+    running.extend(waiting(&gate, &upstream, "more.test", 1));
     assert_eq!(gate.get("app.test", "/pub/x", "").status, 503, "those from before the reload count");
     write(&gate, &bounds(8));
     gate.run_cli(&["reload"]);
