@@ -27,32 +27,22 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: [Migration; 5] = [
-    Migration {
-        version: 1,
-        sqlite: include_str!("migrations/sqlite/0001_first.sql"),
-        postgres: include_str!("migrations/postgres/0001_first.sql"),
-    },
-    Migration {
-        version: 2,
-        sqlite: include_str!("migrations/sqlite/0002_networks.sql"),
-        postgres: include_str!("migrations/postgres/0002_networks.sql"),
-    },
-    Migration {
-        version: 3,
-        sqlite: include_str!("migrations/sqlite/0003_marks.sql"),
-        postgres: include_str!("migrations/postgres/0003_marks.sql"),
-    },
-    Migration {
-        version: 4,
-        sqlite: include_str!("migrations/sqlite/0004_rotation.sql"),
-        postgres: include_str!("migrations/postgres/0004_rotation.sql"),
-    },
-    Migration {
-        version: 5,
-        sqlite: include_str!("migrations/sqlite/0005_installation.sql"),
-        postgres: include_str!("migrations/postgres/0005_installation.sql"),
-    },
+macro_rules! migration {
+    ($version:literal, $file:literal) => {
+        Migration {
+            version: $version,
+            sqlite: include_str!(concat!("migrations/sqlite/", $file)),
+            postgres: include_str!(concat!("migrations/postgres/", $file)),
+        }
+    };
+}
+
+const MIGRATIONS: &[Migration] = &[
+    migration!(1, "0001_first.sql"),
+    migration!(2, "0002_networks.sql"),
+    migration!(3, "0003_marks.sql"),
+    migration!(4, "0004_rotation.sql"),
+    migration!(5, "0005_installation.sql"),
 ];
 
 const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;
