@@ -1,12 +1,14 @@
 //! What a rule looks up and insists on before it changes anything: the account that is meant, and that
 //! roles, apps and names are what they have to be.
 
+use std::collections::BTreeSet;
+
 use super::operation::Hand;
 use super::refusal::{Wanted, demand_kind};
 use super::{Error, Refusal};
 use crate::directory::owner_cascade::Household;
 use crate::directory::rights::Operation;
-use crate::directory::{Account, AccountId, AppName, Kind, Life, Networks, RoleName, State, Username};
+use crate::directory::{Account, AccountId, AppName, Kind, Life, Networks, Permission, RoleName, State, Username};
 use crate::store::{AccountFilter, Session};
 
 /// Stands for the owner of an account that does not exist, so that the table of rights can be asked
@@ -41,8 +43,8 @@ impl Hand<'_> {
         self.writer.household(owner).await?.ok_or_else(|| Error::Refused(gone(&account.username)))
     }
 
-    /// Refuses a role that is not defined.
-    pub(super) async fn demand_role(&mut self, role: &RoleName) -> Result<(), Error> {
+    /// What a role contains; refuses one that is not defined.
+    pub(super) async fn demand_role(&mut self, role: &RoleName) -> Result<BTreeSet<Permission>, Error> {
         demand_role(self.writer, role).await
     }
 
@@ -87,10 +89,10 @@ impl Hand<'_> {
     }
 }
 
-/// Refuses a role that is not defined, with the names that were perhaps meant.
-pub(super) async fn demand_role(session: &mut Session, role: &RoleName) -> Result<(), Error> {
-    if session.role(role).await?.is_some() {
-        return Ok(());
+/// What a role contains; refuses one that is not defined, with the names that were perhaps meant.
+pub(super) async fn demand_role(session: &mut Session, role: &RoleName) -> Result<BTreeSet<Permission>, Error> {
+    if let Some(permissions) = session.role(role).await? {
+        return Ok(permissions);
     }
     let roles = session.roles().await?;
     let nearest = super::nearest::nearest(role.as_str(), roles.keys().map(RoleName::as_str));

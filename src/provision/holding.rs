@@ -112,7 +112,7 @@ impl Hand<'_> {
     async fn demand_holding(&mut self, holding: &Holding) -> Result<(), Error> {
         match holding {
             Holding::App(app) => self.demand_app(app).await,
-            Holding::Role(role) => self.demand_role(role).await,
+            Holding::Role(role) => self.demand_role(role).await.map(|_| ()),
         }
     }
 }

@@ -171,8 +171,7 @@ pub async fn role(
     let reading = async {
         request.demand(&Operation::SeeAccount { subject: Subject::Everybody })?;
         let mut reader = provision.0.store.read().await?;
-        demands::demand_role(&mut reader, role).await?;
-        let permissions = reader.role(role).await?.unwrap_or_default();
+        let permissions = demands::demand_role(&mut reader, role).await?;
         let holders = reader.names_of_holders(&Holding::Role(role.clone())).await?;
         Ok((permissions, holders))
     };

@@ -56,9 +56,8 @@ pub async fn set_permissions(
         .change(request, attempt, move |mut hand| {
             Box::pin(async move {
                 hand.request.demand(&Operation::DefineRoles { app: role.app().cloned() })?;
-                hand.demand_role(&role).await?;
+                let before = hand.demand_role(&role).await?;
                 hand.demand_namespaces(&permissions).await?;
-                let before = hand.writer.role(&role).await?.unwrap_or_default();
                 if before == permissions {
                     return Ok(Decided::AsItWas(()));
                 }
