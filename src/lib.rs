@@ -5,7 +5,7 @@
 //! ```text
 //!   words      directory   who exists, and the rules between them
 //!              policy      what may be done: pattern, rule, route table, decide
-//!              history     what was done: actions, their types, the hash chain
+//!              history     what was done: actions, their types, the hash chain, its checkpoints and exports
 //!              clock       instants, and the clock that is passed in
 //!   keeping    store       what lasts: SQLite or PostgreSQL behind one text of each query
 //!              cluster     what nodes share and may lose: failure counts in Redis

@@ -68,8 +68,12 @@ impl Surroundings<'_> {
     /// The same for a file that nobody but its owner may read.
     fn secret_of(&self, at: &At<'_>, file: &str, findings: &mut Findings) -> Option<(PathBuf, Zeroizing<String>)> {
         let (path, text) = self.text_of(at, file, findings)?;
-        // Where the text did not come from a file there is no mode to look at.
-        let mode = std::fs::metadata(&path).map_or(0, |metadata| metadata.permissions().mode() & 0o777);
+        let mode = match std::fs::metadata(&path) {
+            Ok(metadata) => metadata.permissions().mode() & 0o777,
+            // The text did not come from a file: there is no mode to look at.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(error) => return unusable(Err(error), at, &path.to_string_lossy(), findings),
+        };
         if mode & 0o077 != 0 {
             let path = path.to_string_lossy();
             let wrong = format!("`{}`: {} can be read by others (mode {mode:o})", at.name(), quoted(&path));

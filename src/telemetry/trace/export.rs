@@ -113,6 +113,7 @@ impl Sender {
             if batch.is_empty() {
                 return;
             }
+            // one attempt each: what fails stays in the batch, and is counted as dropped
             self.attempt(&mut batch).await.ok();
             if !batch.is_empty() {
                 drop_all(&mut batch);

@@ -35,7 +35,8 @@ pub(super) fn request(service_name: &str, instance: &str, spans: &[Span]) -> Vec
     ExportTraceServiceRequest { resource_spans: vec![of_this_process] }.encode_to_vec()
 }
 
-/// How many spans the collector did not take, of what it answered.
+/// How many spans the collector did not take, of what it answered. An answer that cannot be read came with a
+/// status of success, and rejects nothing.
 pub(super) fn rejected(answer: &[u8]) -> u64 {
     let answer = ExportTraceServiceResponse::decode(answer).ok();
     let rejected = answer.and_then(|answer| answer.partial_success).map(|partial| partial.rejected_spans);
