@@ -9,6 +9,7 @@
 
 use std::collections::HashSet;
 
+use foldhash::fast::FixedState;
 use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
@@ -28,9 +29,9 @@ const HOP_BY_HOP: [HeaderName; 10] = [
     TRAILER,
     UPGRADE,
     EXPECT,
+    header::PROXY_AUTHORIZATION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
-    HeaderName::from_static("proxy-authorization"),
     HeaderName::from_static("http2-settings"),
 ];
 
@@ -131,13 +132,17 @@ pub(super) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forw
 pub(super) const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// Names that are only looked for, and never added to by a client: so nothing is won by names that share a place.
+type Names<T> = HashSet<T, FixedState>;
+
 /// The names that no client may set, compiled from what the apps are configured to receive.
 #[derive(Debug)]
 pub(super) struct Hygiene {
-    managed: HashSet<HeaderName>,
+    /// Those of a single hop among them.
+    removed: Names<HeaderName>,
     /// Where routes read the username beside a token.
     usernames: Vec<HeaderName>,
-    folded: HashSet<Box<str>>,
+    folded: Names<Box<str>>,
 }
 
 /// What is done with one name of a client's head.
@@ -156,13 +161,13 @@ impl Hygiene {
         usernames: impl IntoIterator<Item = HeaderName>,
     ) -> Self {
         let families = Preset::ALL.into_iter().flat_map(Preset::names).map(HeaderName::from_static);
-        let managed: HashSet<HeaderName> = identity.into_iter().chain(families).chain(HOP_WORDS).collect();
+        let managed: Names<HeaderName> = identity.into_iter().chain(families).chain(HOP_WORDS).collect();
         let usernames: HashSet<HeaderName> = usernames.into_iter().collect();
         let usernames: Vec<HeaderName> = usernames.into_iter().collect();
-        let mut folded: HashSet<Box<str>> = managed.iter().map(|name| fold(name.as_str()).into()).collect();
+        let mut folded: Names<Box<str>> = managed.iter().map(|name| fold(name.as_str()).into()).collect();
         folded.extend(usernames.iter().map(|name| fold(name.as_str()).into()));
         folded.extend(LOOK_ALIKES.map(Into::into));
-        Self { managed, usernames, folded }
+        Self { removed: managed.into_iter().chain(HOP_BY_HOP).collect(), usernames, folded }
     }
 
     /// Takes from a client's head whatever is not the client's to say.
@@ -170,16 +175,38 @@ impl Hygiene {
     /// # Errors
     /// When the head is ambiguous: nothing is repaired whose repair could change a meaning.
     pub(super) fn clean(&self, version: Version, headers: &mut HeaderMap) -> Result<(), Refusal> {
-        refuse_large(headers)?;
-        refuse_ambiguous(version, headers)?;
-        // Connection first: what it nominates is gone before ours is set, so it cannot reach ours.
-        let mut removed: Vec<HeaderName> = nominated(headers)?;
-        for name in headers.keys() {
-            match self.treat(name) {
-                Treatment::Pass => {}
-                Treatment::Remove => removed.push(name.clone()),
-                Treatment::Refuse => return Err(Refusal::Malformed("header_look_alike")),
+        let mut reading = Reading::default();
+        let mut removed: Vec<HeaderName> = Vec::new();
+        for (name, value) in &*headers {
+            reading.size += name.as_str().len() + value.len() + 4;
+            match *name {
+                HOST => reading.hosts += 1,
+                CONTENT_LENGTH => reading.lengths += 1,
+                AUTHORIZATION => {
+                    reading.authorizations += 1;
+                    reading.is_misspelt |= is_another_spelling(value);
+                }
+                _ => match self.treat(name) {
+                    Treatment::Pass if *name == LOCUM_AUTHORIZATION => {
+                        reading.own_authorizations += 1;
+                        reading.is_misspelt |= is_another_spelling(value);
+                    }
+                    Treatment::Pass => {}
+                    Treatment::Remove => {
+                        reading.note_hop(name, value);
+                        removed.push(name.clone());
+                    }
+                    Treatment::Refuse => reading.has_look_alike = true,
+                },
             }
+        }
+        reading.conclude(version)?;
+        if reading.nominates {
+            // What `Connection` names is gone before ours is set, so it cannot reach ours.
+            removed.extend(nominated(headers)?);
+        }
+        if reading.has_look_alike {
+            return Err(Refusal::Malformed("header_look_alike"));
         }
         for name in removed {
             headers.remove(name);
@@ -214,7 +241,7 @@ impl Hygiene {
     }
 
     fn treat(&self, name: &HeaderName) -> Treatment {
-        if HOP_BY_HOP.contains(name) || self.managed.contains(name) {
+        if self.removed.contains(name) {
             return Treatment::Remove;
         }
         if self.usernames.contains(name) {
@@ -259,40 +286,55 @@ fn fold(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
 }
 
-/// The parser's buffer is no sharp limit: what arrived in one piece may be larger.
-fn refuse_large(headers: &HeaderMap) -> Result<(), Refusal> {
-    let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    if size > LARGEST_HEAD_BYTES { Err(Refusal::HeadTooLarge) } else { Ok(()) }
+/// What one pass over a client's head has found that two readers could read in two ways.
+#[derive(Default)]
+struct Reading {
+    size: usize,
+    hosts: usize,
+    lengths: usize,
+    authorizations: usize,
+    own_authorizations: usize,
+    is_misspelt: bool,
+    codings: usize,
+    is_other_than_chunked: bool,
+    expects_another: bool,
+    nominates: bool,
+    has_look_alike: bool,
 }
 
-/// What the service can still see of a head that two readers would read in two ways.
-fn refuse_ambiguous(version: Version, headers: &HeaderMap) -> Result<(), Refusal> {
-    let count = |name| headers.get_all(name).iter().count();
-    if count(&HOST) > 1 {
-        return Err(Refusal::Malformed("host_repeated"));
-    }
-    if count(&AUTHORIZATION) > 1 || count(&LOCUM_AUTHORIZATION) > 1 {
-        return Err(Refusal::Malformed("authorization_repeated"));
-    }
-    if [&AUTHORIZATION, &LOCUM_AUTHORIZATION].into_iter().filter_map(|name| headers.get(name)).any(is_another_spelling)
-    {
-        return Err(Refusal::Malformed("authorization_spelling"));
-    }
-    if count(&CONTENT_LENGTH) > 1 {
-        return Err(Refusal::Malformed("content_length_repeated"));
-    }
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    if let Some(coding) = codings.next() {
-        let only_chunked = coding.as_bytes().eq_ignore_ascii_case(b"chunked") && codings.next().is_none();
-        if !only_chunked || version < Version::HTTP_11 || headers.contains_key(CONTENT_LENGTH) {
-            return Err(Refusal::Malformed("transfer_encoding"));
+impl Reading {
+    /// What is said for one hop goes no further, and is read before.
+    fn note_hop(&mut self, name: &HeaderName, value: &HeaderValue) {
+        match *name {
+            CONNECTION => self.nominates = true,
+            TRANSFER_ENCODING => {
+                self.codings += 1;
+                self.is_other_than_chunked |= !value.as_bytes().eq_ignore_ascii_case(b"chunked");
+            }
+            EXPECT => self.expects_another |= !value.as_bytes().eq_ignore_ascii_case(b"100-continue"),
+            _ => {}
         }
     }
-    let understood = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
-    if !headers.get_all(EXPECT).iter().all(understood) {
-        return Err(Refusal::UnknownExpectation);
+
+    fn conclude(&self, version: Version) -> Result<(), Refusal> {
+        // The parser's buffer is no sharp limit: what arrived in one piece may be larger.
+        if self.size > LARGEST_HEAD_BYTES {
+            return Err(Refusal::HeadTooLarge);
+        }
+        let framed_twice = self.codings > 0 && self.lengths > 0;
+        let odd_coding = self.codings > 1 || self.is_other_than_chunked;
+        let ambiguous = [
+            (self.hosts > 1, "host_repeated"),
+            (self.authorizations > 1 || self.own_authorizations > 1, "authorization_repeated"),
+            (self.is_misspelt, "authorization_spelling"),
+            (self.lengths > 1, "content_length_repeated"),
+            (odd_coding || framed_twice || self.codings > 0 && version < Version::HTTP_11, "transfer_encoding"),
+        ];
+        if let Some((_, word)) = ambiguous.into_iter().find(|(found, _)| *found) {
+            return Err(Refusal::Malformed(word));
+        }
+        if self.expects_another { Err(Refusal::UnknownExpectation) } else { Ok(()) }
     }
-    Ok(())
 }
 
 /// Whether an application that is lenient about what stands around a scheme's name would read one of ours
@@ -331,18 +373,28 @@ fn nominated(headers: &HeaderMap) -> Result<Vec<HeaderName>, Refusal> {
     Ok(names)
 }
 
+/// Whether a name is one of [`HOP_BY_HOP`], without hashing it.
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    match *name {
+        CONNECTION | TRANSFER_ENCODING | TE | TRAILER | UPGRADE | EXPECT | header::PROXY_AUTHORIZATION => true,
+        _ => matches!(name.as_str(), "keep-alive" | "proxy-connection" | "http2-settings"),
+    }
+}
+
 /// Takes from an app's head what is said for one hop only (RFC 9110 §7.6.1).
 pub(super) fn clean_response(headers: &mut HeaderMap) {
-    if headers.contains_key(TRANSFER_ENCODING) {
+    let mut removed: Vec<HeaderName> = headers.keys().filter(|name| is_hop_by_hop(name)).cloned().collect();
+    if removed.is_empty() {
+        return;
+    }
+    if removed.contains(&TRANSFER_ENCODING) {
         // Both at once: the coding framed the body, and the length is a lie.
-        headers.remove(CONTENT_LENGTH);
+        removed.push(CONTENT_LENGTH);
     }
     if let Ok(names) = nominated(headers) {
-        for name in names {
-            headers.remove(name);
-        }
+        removed.extend(names);
     }
-    for name in HOP_BY_HOP {
+    for name in removed {
         headers.remove(name);
     }
 }

@@ -61,6 +61,19 @@ fn what_is_not_the_clients_to_say_is_removed() {
     }
 }
 
+/// RFC 9110 §7.6.1
+#[test]
+fn an_answer_loses_what_was_said_for_one_hop() {
+    assert!(HOP_BY_HOP.iter().all(is_hop_by_hop));
+    let lines = [("connection", "close, x-hop"), ("x-hop", "a"), ("keep-alive", "timeout=5"), ("content-type", "b")];
+    let mut headers = head(&lines);
+    clean_response(&mut headers);
+    assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["content-type"]);
+    let mut headers = head(&[("transfer-encoding", "chunked"), ("content-length", "3"), ("x-kept", "c")]);
+    clean_response(&mut headers);
+    assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-kept"]);
+}
+
 /// HD-002, HD-003, HD-024, H1-022
 #[test]
 fn a_look_alike_is_refused() {
