@@ -79,7 +79,11 @@ impl Inherited {
             Some(address.as_pathname()?.display().to_string())
         };
         let tcp = self.tcp.first().map(|(address, _)| address.to_string());
-        let left = tcp.or_else(|| self.unix.first().map(|listener| unix(listener).unwrap_or_else(|| "a Unix socket without a name".to_owned())));
+        let left = tcp.or_else(|| {
+            self.unix
+                .first()
+                .map(|listener| unix(listener).unwrap_or_else(|| "a Unix socket without a name".to_owned()))
+        });
         left.map_or(Ok(()), |address| Err(InheritedError::Unnamed { address }))
     }
 }

@@ -6,6 +6,7 @@
 //! time is not asked again: the caller has waited long enough, and more of the same would not help the app.
 
 use std::future::Future;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,7 +51,7 @@ pub(super) async fn ask(
 ) -> Result<Served, Unserved> {
     let caller = if bounds.guard.is_some() { Caller::Known } else { Caller::Stranger };
     let entering = app.instances.enter(caller, bounds.timeouts.connect);
-    let entered = in_time(bounds.deadline, entering).await.and_then(Result::ok).ok_or(Unserved::Busy)?;
+    let entered = in_time(bounds.deadline, pin!(entering)).await.and_then(Result::ok).ok_or(Unserved::Busy)?;
     let mut at_hand = None;
     let response = match (ask_in_turn(app, upstream, request, bounds, record, &mut at_hand).await, at_hand) {
         // The app's own words, when no other instance had better ones.
@@ -86,11 +87,11 @@ async fn ask_in_turn(
             (None, Some(failure)) => return Err(Unserved::Failed(failure)),
             (None, None) => return Err(Unserved::Away(app.instances.try_again_after())),
         };
-        let spare = (repeatable && app.instances.may_go_on(&tried)).then(|| copy_of(&request));
+        let spare = (repeatable && app.instances.may_go_on(&tried)).then(|| Box::new(copy_of(&request)));
         let asked = Arc::clone(attempt.instance().authority());
         record.upstream = Some(Arc::clone(&asked));
         let exchange = upstream.exchange(attempt.instance(), request, bounds);
-        let Some(answered) = in_time(bounds.deadline, exchange).await else {
+        let Some(answered) = in_time(bounds.deadline, pin!(exchange)).await else {
             // Of that time the client may have used up the most, so it tells nothing of the instance.
             return Err(Unserved::Failed(Failure::Silent));
         };
@@ -124,7 +125,7 @@ async fn ask_in_turn(
         };
         let Some(spare) = spare.filter(|_| again) else { return Err(Unserved::Failed(failure)) };
         let Some(other) = app.instances.another(&mut tried) else { return Err(Unserved::Failed(failure)) };
-        (request, chosen, last) = (spare, Some(other), Some(failure));
+        (request, chosen, last) = (*spare, Some(other), Some(failure));
     }
 }
 
@@ -138,8 +139,9 @@ fn judge(attempt: Attempt, failure: &Failure, bounds: &Bounds) {
     }
 }
 
-/// `None` when the deadline of the whole request came first.
-async fn in_time<T>(deadline: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
+/// `None` when the deadline of the whole request came first. The work is pinned by the caller: taken by value, it would
+/// have a place here once more for each way of waiting.
+async fn in_time<F: Future>(deadline: Option<Instant>, work: Pin<&mut F>) -> Option<F::Output> {
     match deadline {
         None => Some(work.await),
         Some(deadline) => timeout_at(deadline, work).await.ok(),

@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -91,24 +91,23 @@ impl Exchange for Http1 {
         request: Request<RequestBody>,
         bounds: &Bounds,
     ) -> Result<Response<ResponseBody>, Failure> {
+        // Boxed, as every way here that is rare, so that the common one is not moved about with room for it.
         if let Some(limit) = bounds.alone {
-            let place = self.0.place(limit).await.ok_or(Failure::Full)?;
-            let exchange = self.exchange_in(place, instance, request, bounds);
-            return timeout(limit, exchange).await.unwrap_or(Err(Failure::Silent));
+            return Box::pin(self.exchange_alone(instance, request, bounds, limit)).await;
         }
         let repeatable = request.body().is_empty() && is_safe(request.method());
         let silent_at_most = if repeatable { self.0.stale() } else { FRESH };
-        let Some(Kept { connection, since }) = self.0.take(instance.number, silent_at_most) else {
-            return self.exchange_on_new(instance, request, bounds).await;
-        };
-        let spare = (repeatable && since.elapsed() > FRESH).then(|| copy_of(&request));
-        let again = match self.exchange_on(connection, instance, request, bounds).await {
-            Ok(response) => return Ok(response),
-            Err(Unanswered::NotSent(request)) => request,
-            Err(Unanswered::Broken) => Box::new(spare.ok_or(Failure::Broken("connection_closed"))?),
-            Err(Unanswered::Failed(failure)) => return Err(failure),
-        };
-        self.exchange_on_new(instance, *again, bounds).await
+        let mut request = request;
+        if let Some(Kept { connection, since }) = self.0.take(instance.number, silent_at_most) {
+            let spare = (repeatable && since.elapsed() > FRESH).then(|| Box::new(copy_of(&request)));
+            request = match self.exchange_on(connection, instance, request, bounds).await {
+                Ok(response) => return Ok(response),
+                Err(Unanswered::NotSent(request)) => *request,
+                Err(Unanswered::Broken) => *spare.ok_or(Failure::Broken("connection_closed"))?,
+                Err(Unanswered::Failed(failure)) => return Err(failure),
+            };
+        }
+        Box::pin(self.exchange_on_new(instance, request, bounds)).await
     }
 }
 
@@ -122,6 +121,19 @@ enum Unanswered {
 }
 
 impl Http1 {
+    /// On a connection that ends with the answer.
+    async fn exchange_alone(
+        &self,
+        instance: &Arc<Instance>,
+        request: Request<RequestBody>,
+        bounds: &Bounds,
+        limit: Duration,
+    ) -> Result<Response<ResponseBody>, Failure> {
+        let place = self.0.place(limit).await.ok_or(Failure::Full)?;
+        let exchange = self.exchange_in(place, instance, request, bounds);
+        timeout(limit, exchange).await.unwrap_or(Err(Failure::Silent))
+    }
+
     async fn exchange_on_new(
         &self,
         instance: &Arc<Instance>,
@@ -177,7 +189,7 @@ impl Http1 {
             }
             answered
         });
-        let mut response = match wait_for_head(sent, bounds).await.map_err(Unanswered::Failed)? {
+        let mut response = match wait_for_head(pin!(sent), bounds).await.map_err(Unanswered::Failed)? {
             Ok(response) => response,
             Err(mut error) => {
                 let untouched = error.take_message();
@@ -190,7 +202,7 @@ impl Http1 {
                 return Err(Unanswered::Failed(Failure::Broken("switched_unasked")));
             }
             connection.steps.end();
-            let side = AppSide::of(&mut response, running, bounds.timeouts.connect).await;
+            let side = Box::pin(AppSide::of(&mut response, running, bounds.timeouts.connect)).await;
             let side = side.map_err(Unanswered::Failed)?;
             return Ok(response.map(|body| ResponseBody::switched(body, side)));
         }
@@ -205,10 +217,9 @@ impl Http1 {
 
 /// Waits for the head of the response: as long as the upload moves, and then as long as settings allow.
 pub(super) async fn wait_for_head<T, E>(
-    sent: impl Future<Output = Result<T, E>>,
+    mut sent: Pin<&mut impl Future<Output = Result<T, E>>>,
     bounds: &Bounds,
 ) -> Result<Result<T, E>, Failure> {
-    let mut sent = pin!(sent);
     let mut answered = pin!(poll_fn(|cx| {
         if let Poll::Ready(response) = sent.as_mut().poll(cx) {
             return Poll::Ready(Ok(response));

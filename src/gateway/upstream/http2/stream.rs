@@ -49,7 +49,7 @@ pub(super) async fn exchange(
         }
     };
     let upload = if has_body { Upload::Running(Aborted(tokio::spawn(upload(body, send)))) } else { Upload::Empty };
-    let answered = match wait_for_head(answer_of(answer, bounds.hints.as_ref()), bounds).await {
+    let answered = match wait_for_head(pin!(answer_of(answer, bounds.hints.as_ref())), bounds).await {
         Ok(answered) => answered,
         Err(failure) => {
             if matches!(failure, Failure::Silent) {
