@@ -111,6 +111,12 @@ async fn ask_in_turn(
                 request = *whole;
                 continue;
             }
+            Err(Failure::NoSocket(whole)) => {
+                // Nothing is told of the instance. Another one may still have an open connection.
+                last = Some(Failure::Full);
+                request = *whole;
+                continue;
+            }
             Err(Failure::Refused(whole)) => {
                 attempt.unanswered();
                 last = Some(Failure::Broken("stream_refused"));

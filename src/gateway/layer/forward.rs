@@ -165,7 +165,7 @@ fn refusal_of(unserved: Unserved, fault: Option<Fault>, accept: Accept) -> Refus
         (Failure::Broken(_) | Failure::Lost(_), Some(Fault::Broken)) => Refusal::Malformed("body"),
         (Failure::Unreachable { why, .. } | Failure::Broken(why) | Failure::Lost(why), _) => Refusal::BadUpstream(why),
         (Failure::Refused(_), _) => Refusal::BadUpstream("stream_refused"),
-        (Failure::Full, _) => Refusal::Full("app_connections_full"),
+        (Failure::Full | Failure::NoSocket(_), _) => Refusal::Full("app_connections_full"),
         (Failure::Silent, _) => Refusal::SilentUpstream,
         // Withdrawn while it waited: answered as if it had come a moment later.
         (Failure::Cut, _) => Refusal::Unauthenticated { accept, reason: "cut" },

@@ -3,8 +3,11 @@
 //! Nothing of a request is sent before the handshake is over, and nothing that came before it is read as an
 //! answer (TL-006): rustls takes the first bytes for what they are not, and ends.
 
+use std::io;
 use std::time::Duration;
 
+use http::Request;
+use rustix::io::Errno;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
@@ -12,8 +15,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_util::either::Either;
 
-use super::Instance;
 use super::tls::{self, AppTlsSettings};
+use super::{Failure, Instance, RequestBody};
 
 /// How an app is spoken to.
 #[derive(Debug, Clone, Default)]
@@ -63,6 +66,38 @@ pub(super) struct Connected {
     pub(super) http2: bool,
 }
 
+/// Why there is no connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unconnected {
+    /// This machine has no local port, descriptor or memory for it.
+    NoSocket,
+    /// By the app, or on the way to it; a slug for the log.
+    App(&'static str),
+}
+
+impl From<&'static str> for Unconnected {
+    fn from(why: &'static str) -> Self {
+        Self::App(why)
+    }
+}
+
+impl Unconnected {
+    /// Of the request for which there is none.
+    pub(super) fn failure(self, request: Request<RequestBody>) -> Failure {
+        let request = Box::new(request);
+        match self {
+            Self::NoSocket => Failure::NoSocket(request),
+            Self::App(why) => Failure::Unreachable { request, why },
+        }
+    }
+}
+
+/// Whether the machine was short of something of its own.
+fn is_own_want(error: &io::Error) -> bool {
+    let short = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL];
+    Errno::from_io_error(error).is_some_and(|errno| short.contains(&errno))
+}
+
 /// The bytes of a connection to an app: plain at the left, TLS at the right.
 pub(super) type AppStream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
@@ -83,24 +118,28 @@ impl TransportSettings {
     }
 }
 
-/// Connects within `limit`, TLS included; the error is a slug for the log.
-pub(super) async fn connect(instance: &Instance, offer: Offer, limit: Duration) -> Result<Connected, &'static str> {
+/// Connects within `limit`, TLS included.
+pub(super) async fn connect(instance: &Instance, offer: Offer, limit: Duration) -> Result<Connected, Unconnected> {
     let (way, upstream) = (instance.way(), instance.authority());
     let deadline = Instant::now() + limit;
     let tcp = match timeout_at(deadline, instance.reach()).await {
         Ok(Ok(stream)) => stream,
+        Ok(Err(error)) if is_own_want(&error) => {
+            tracing::warn!(%error, %upstream, "there is no socket for a connection to an app");
+            return Err(Unconnected::NoSocket);
+        }
         Ok(Err(error)) => {
             tracing::warn!(%error, %upstream, "an app could not be reached");
-            return Err("connect");
+            return Err("connect".into());
         }
         Err(_) => {
             tracing::warn!(%upstream, "an app could not be reached in time");
-            return Err("connect_timeout");
+            return Err("connect_timeout".into());
         }
     };
     if let Err(error) = tcp.set_nodelay(true) {
         tracing::debug!(%error, %upstream, "an app's connection was gone at once");
-        return Err("connect");
+        return Err("connect".into());
     }
     let Some(Tls { name, http1, http2 }) = &way.tls else {
         return Ok(Connected { stream: Either::Left(tcp), http2: offer == Offer::Http2 });
@@ -113,11 +152,11 @@ pub(super) async fn connect(instance: &Instance, offer: Offer, limit: Duration) 
         }
         Ok(Err(error)) => {
             tracing::warn!(%error, %upstream, name = %name.to_str(), "an app did not prove who it is");
-            Err("tls")
+            Err("tls".into())
         }
         Err(_) => {
             tracing::warn!(%upstream, "an app did not speak TLS in time");
-            Err("tls_timeout")
+            Err("tls_timeout".into())
         }
     }
 }
@@ -126,5 +165,23 @@ impl std::fmt::Debug for Way {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let name = self.tls.as_ref().map(|tls| &tls.name);
         f.debug_struct("Way").field("tls", &name).field("http2", &self.http2).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// G8: an app that refuses is away, and a machine without a port left says nothing of any app.
+    #[test]
+    fn what_this_machine_lacks_is_not_the_apps_fault() {
+        let own = [error_of(Errno::MFILE), error_of(Errno::ADDRNOTAVAIL)];
+        let of_the_app = [error_of(Errno::CONNREFUSED), error_of(Errno::HOSTUNREACH), error_of(Errno::TIMEDOUT)];
+        assert!(own.iter().all(is_own_want));
+        assert!(!of_the_app.iter().any(is_own_want));
+    }
+
+    fn error_of(errno: Errno) -> io::Error {
+        io::Error::from_raw_os_error(errno.raw_os_error())
     }
 }

@@ -18,7 +18,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use super::connect::{AppStream, Offer, connect};
+use super::connect::{AppStream, Offer, Unconnected, connect};
 use super::instances::Running;
 use super::pool::{AppConnections, Kept, Pool};
 use super::steps::{Stepped, Steps};
@@ -152,10 +152,13 @@ impl Http1 {
         bounds: &Bounds,
     ) -> Result<Response<ResponseBody>, Failure> {
         let limit = bounds.timeouts.connect;
-        let connection = async { begin(connect(instance, Offer::Http1, limit).await?.stream, instance, place).await };
+        let connection = async {
+            let stream = connect(instance, Offer::Http1, limit).await?.stream;
+            begin(stream, instance, place).await.map_err(Unconnected::App)
+        };
         let connection = match connection.await {
             Ok(connection) => connection,
-            Err(why) => return Err(Failure::Unreachable { request: Box::new(request), why }),
+            Err(none) => return Err(none.failure(request)),
         };
         match self.exchange_on(connection, instance, request, bounds).await {
             Ok(response) => Ok(response),

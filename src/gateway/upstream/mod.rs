@@ -99,6 +99,9 @@ pub(super) struct Bounds {
 pub(super) enum Failure {
     /// No connection; nothing was sent, and the request is whole.
     Unreachable { request: Box<Request<RequestBody>>, why: &'static str },
+    /// This machine has no local port, descriptor or memory for one more connection, which says nothing of the app;
+    /// nothing was sent, and the request is whole.
+    NoSocket(Box<Request<RequestBody>>),
     /// The app said, time and again, that it looked at nothing of it; the request is whole.
     Refused(Box<Request<RequestBody>>),
     /// As many connections to apps are in use as may be.

@@ -87,8 +87,8 @@ async fn ask(instance: &Arc<Instance>, check: &HealthCheck, upstream: &impl Exch
             let (least, greatest) = check.status;
             Some((least..=greatest).contains(&response.status().as_u16()))
         }
-        // The gateway is at its own bound, which says nothing of the app.
-        Err(Failure::Full) => None,
+        // The gateway, or the machine, is at its own bound, which says nothing of the app.
+        Err(Failure::Full | Failure::NoSocket(_)) => None,
         Err(_) => Some(false),
     }
 }

@@ -63,9 +63,7 @@ impl Exchange for Http2 {
                 Ok(Room::Stream(place)) => place,
                 Ok(Room::Http1) => return self.http1.exchange(instance, request, bounds).await,
                 Err(NoPlace::Full) => return Err(Failure::Full),
-                Err(NoPlace::Unreachable(why)) => {
-                    return Err(Failure::Unreachable { request: Box::new(request), why });
-                }
+                Err(NoPlace::Unconnected(none)) => return Err(none.failure(request)),
             };
             match stream::exchange(place, instance, request, bounds).await {
                 Ok(response) => return Ok(response),
@@ -91,7 +89,7 @@ impl Http2 {
             let connection = match open(instance, place, limit).await {
                 Ok(Some(connection)) => Arc::new(connection),
                 Ok(None) => return self.http1.exchange(instance, request, bounds).await,
-                Err(why) => return Err(Failure::Unreachable { request: Box::new(request), why }),
+                Err(none) => return Err(none.failure(request)),
             };
             match stream::exchange(connection.enter(), instance, request, bounds).await {
                 Ok(response) => Ok(response),

@@ -10,7 +10,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
 use super::connection::{Connection, Place};
-use crate::gateway::upstream::connect::{Offer, connect};
+use crate::gateway::upstream::connect::{Offer, Unconnected, connect};
 use crate::gateway::upstream::{AppConnections, Instance};
 
 /// How many connections one core keeps to one instance.
@@ -29,7 +29,7 @@ pub(super) enum Room {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum NoPlace {
     Full,
-    Unreachable(&'static str),
+    Unconnected(Unconnected),
 }
 
 /// What one core keeps, so its locks are never waited for.
@@ -95,7 +95,10 @@ impl Pool {
         let opening = slot.opening.get_or_insert_with(|| {
             let opened = tokio::spawn(open_for_all(Arc::downgrade(self), Arc::clone(instance), limit));
             // A task that panicked opened nothing.
-            opened.map(|opened| opened.unwrap_or(Err(NoPlace::Unreachable("connect")))).boxed().shared()
+            opened
+                .map(|opened| opened.unwrap_or(Err(NoPlace::Unconnected(Unconnected::App("connect")))))
+                .boxed()
+                .shared()
         });
         Looked::Opening(opening.clone())
     }
@@ -127,10 +130,10 @@ enum Looked {
 
 /// Opens a connection for all who wait for one, or finds that the app agrees on HTTP/1.1 only.
 async fn open_for_all(pool: Weak<Pool>, instance: Arc<Instance>, limit: Duration) -> Result<(), NoPlace> {
-    let Some(pool) = pool.upgrade() else { return Err(NoPlace::Unreachable("connect")) };
+    let Some(pool) = pool.upgrade() else { return Err(NoPlace::Unconnected(Unconnected::App("connect"))) };
     let opened = async {
         let place = pool.place(limit).await.ok_or(NoPlace::Full)?;
-        open(&instance, place, limit).await.map_err(NoPlace::Unreachable)
+        open(&instance, place, limit).await.map_err(NoPlace::Unconnected)
     };
     let opened = opened.await;
     let mut slot = lock(&pool.slots[instance.number]);
@@ -145,20 +148,20 @@ async fn open_for_all(pool: Weak<Pool>, instance: Arc<Instance>, limit: Duration
     Ok(())
 }
 
-/// Opens a connection within `limit`; `None` when the app agrees on HTTP/1.1 only. The error is a slug for the log.
+/// Opens a connection within `limit`; `None` when the app agrees on HTTP/1.1 only.
 pub(super) async fn open(
     instance: &Instance,
     place: OwnedSemaphorePermit,
     limit: Duration,
-) -> Result<Option<Connection>, &'static str> {
+) -> Result<Option<Connection>, Unconnected> {
     let opening = async {
         let connected = connect(instance, Offer::Http2, limit).await?;
         if !connected.http2 {
             return Ok(None);
         }
-        Connection::begin(connected.stream, instance, place, limit).await.map(Some)
+        Ok(Some(Connection::begin(connected.stream, instance, place, limit).await?))
     };
-    timeout(limit, opening).await.unwrap_or(Err("connect_timeout"))
+    timeout(limit, opening).await.unwrap_or(Err(Unconnected::App("connect_timeout")))
 }
 
 /// Closes what was silent for too long though nobody asks for it, and all that is silent when another core has
@@ -210,6 +213,6 @@ mod tests {
             assert!(matches!(pool.room(&instance, limit).await, Err(NoPlace::Full)));
         }
         drop(taken);
-        assert!(matches!(pool.room(&instance, limit).await, Err(NoPlace::Unreachable("connect"))));
+        assert!(matches!(pool.room(&instance, limit).await, Err(NoPlace::Unconnected(Unconnected::App("connect")))));
     }
 }
