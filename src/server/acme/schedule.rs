@@ -66,7 +66,7 @@ impl Plan {
     }
 
     pub(super) fn obtained(&mut self, validity: Validity, now: Timestamp, chance: Chance) {
-        let due = renewal(validity, chance);
+        let due = renewal(validity, chance).max(soonest_after(validity, now));
         let not_before = now.plus(BETWEEN);
         *self = Self { due, not_before, ..Self::new(std::mem::take(&mut self.name), Some(validity), now, chance) };
     }
@@ -116,6 +116,16 @@ pub(super) fn renewal(validity: Validity, chance: Chance) -> Timestamp {
     validity.from.plus((life / 3 * 2).saturating_sub(chance.of(life / 20)))
 }
 
+/// When the one after a certificate that was obtained now may be asked for: whatever the authority hands out, or the
+/// clock here says of it, certificates are not ordered without a pause.
+fn soonest_after(validity: Validity, now: Timestamp) -> Timestamp {
+    let left = validity.until.since(now);
+    if renewal(validity, Chance(u8::MAX)) > now {
+        return now;
+    }
+    now.plus(if left.is_zero() { BETWEEN } else { (left / 2).clamp(FIRST_PAUSE, BETWEEN) })
+}
+
 /// After so many failures in a row, the first being 1; up to a quarter more or less.
 pub(super) fn pause(failures: u32, chance: Chance) -> Duration {
     let grown = GROWTH.checked_pow(failures.saturating_sub(1)).and_then(|times| FIRST_PAUSE.checked_mul(times));
@@ -139,6 +149,24 @@ mod tests {
         assert_eq!(renewal(validity, EARLY), from.plus(day * 60));
         let earliest = renewal(validity, LATE).since(from);
         assert!(earliest < day * 56 && earliest > day * 55, "{earliest:?}");
+    }
+
+    /// G11
+    #[test]
+    fn a_certificate_that_arrives_old_is_not_renewed_without_a_pause() {
+        let (minute, day) = (Duration::from_mins(1), Duration::from_hours(24));
+        let from = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
+        let validity = Validity { from, until: from.plus(day * 90) };
+        let due_after = |now: Timestamp| {
+            let mut plan = Plan::new("app.test".to_owned(), None, now, EARLY);
+            plan.obtained(validity, now, EARLY);
+            plan.due.since(now)
+        };
+        assert_eq!(due_after(from), day * 60);
+        assert_eq!(due_after(from.plus(day * 80)), minute * 60);
+        assert_eq!(due_after(from.plus(day * 90 - minute * 4)), minute * 2);
+        assert_eq!(due_after(from.plus(day * 90 - Duration::from_secs(1))), FIRST_PAUSE);
+        assert_eq!(due_after(from.plus(day * 91)), minute * 60, "the clock here is wrong, or the authority's");
     }
 
     /// G11: an authority that fails is asked at most seven times in the first hour, and then every few hours.
