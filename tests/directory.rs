@@ -255,6 +255,7 @@ fn write(directory: &mut Directory, change: &Change, operation: &Operation) {
             !std::mem::replace(&mut directory.get_mut(&number_of(account)).unwrap().active, true)
         }
         Change::Deleted { account } => directory.remove(&number_of(account)).is_some(),
+        Change::AdministrationTaken { .. } => panic!("no rule of a household says {change:?}"),
     };
     assert!(changed, "{change:?} changes nothing");
 }

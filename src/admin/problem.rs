@@ -86,7 +86,8 @@ impl Problem {
 
 const fn status_of(refusal: &Refusal) -> StatusCode {
     match refusal {
-        Refusal::NotAllowed(_) => StatusCode::FORBIDDEN,
+        Refusal::CallerEnded => StatusCode::UNAUTHORIZED,
+        Refusal::NotAllowed(_) | Refusal::OwnAdministration | Refusal::HigherLevel(_) => StatusCode::FORBIDDEN,
         Refusal::UnknownAccount { .. }
         | Refusal::UnknownRole { .. }
         | Refusal::UnknownApp { .. }
@@ -98,6 +99,10 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
             StatusCode::UNPROCESSABLE_ENTITY
         }
         Refusal::NotAPerson(_)
+        | Refusal::LastSuperAdministrator(_)
+        | Refusal::NotAnAdministrator(_)
+        | Refusal::IsAdministrator { .. }
+        | Refusal::AdministrationInactive(_)
         | Refusal::NotAProxyUser(_)
         | Refusal::UsernameTaken(_)
         | Refusal::UsernameLookAlike { .. }

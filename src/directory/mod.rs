@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod actor;
+pub mod administrator;
 pub mod app;
 pub mod holding;
 pub mod lockout;

@@ -44,6 +44,11 @@ pub enum Change {
         account: AccountId,
         holding: Holding,
     },
+    /// The right to administer an app, which goes with the access to it (R4).
+    AdministrationTaken {
+        account: AccountId,
+        app: AppName,
+    },
     /// Disabled, with all of its tokens revoked (P10).
     Inactivated {
         account: AccountId,

@@ -45,6 +45,11 @@ impl ReasonCode {
         Self("owner_inactivated".into())
     }
 
+    /// The code of the keys of a person who does not run Locum any more (A6).
+    pub fn administration_ended() -> Self {
+        Self("administration_ended".into())
+    }
+
     /// The code of a token whose place another took (T7).
     pub fn rotated() -> Self {
         Self("rotated".into())
@@ -57,13 +62,14 @@ impl ReasonCode {
 }
 
 /// What the code table holds from the first start on: code and its meaning (T6).
-pub const SEEDED: [(&str, &str); 7] = [
+pub const SEEDED: [(&str, &str); 8] = [
     ("expired", "The token had expired"),
     ("no_longer_in_use", "The service no longer uses the token"),
     ("compromised", "The token was, or may have been, seen by others"),
     ("rotated", "A newer token took its place"),
     ("owner_left", "The owner of the proxy user left"),
     ("account_inactivated", "The account was made inactive"),
+    ("administration_ended", "The person no longer runs Locum"),
     ("other", "Another reason"),
 ];
 

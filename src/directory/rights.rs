@@ -39,6 +39,21 @@ pub enum Right {
     UpdateUsersAndPermissions,
 }
 
+impl Right {
+    pub const ALL: [Self; 2] = [Self::AddProxyUsers, Self::UpdateUsersAndPermissions];
+
+    pub const fn slug(self) -> &'static str {
+        match self {
+            Self::AddProxyUsers => "add_proxy_users",
+            Self::UpdateUsersAndPermissions => "update_users_and_permissions",
+        }
+    }
+
+    pub fn from_slug(slug: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|right| right.slug() == slug)
+    }
+}
+
 /// What somebody wants to do, with what the answer depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
@@ -93,9 +108,9 @@ pub enum Operation {
     /// Hand out the whole action history, and sign where it stands.
     ExportHistory,
     ListAdministrators,
-    /// Add an administrator, edit name and phone of one.
+    /// Add an administrator, of everything or of one app; give and take the rights of plain people.
     EditAdministrator,
-    /// Deactivate, reactivate, promote an administrator.
+    /// Deactivate, reactivate, promote an administrator; make its account inactive or active, delete it.
     ManageAdministrator,
     /// SSO, SCIM, API keys, key rotation, backup.
     ManageInstallation,

@@ -57,6 +57,8 @@ action_types! {
     PatRotated = "pat_rotated", Operator, "Another token was confirmed in the place of this one, which ends after the overlap that was chosen.";
     PatRevoked = "pat_revoked", Either, "A token was revoked: by an operator, with its account, or once another took its place.";
     RolesChanged = "roles_changed", Either, "The roles or apps that an account holds changed: by an operator, or by the owner's change.";
+    AdminStatusChanged = "admin_status_changed", Either, "What a person is among those who run Locum changed: its level, whether that is in force, or the apps that it administers.";
+    RightsChanged = "rights_changed", Operator, "A right over Locum was granted to a plain person, or taken.";
     RoleAdded = "role_added", Operator, "A role was defined.";
     RoleAccessUpdated = "role_access_updated", Operator, "What a role contains changed, for everyone who holds it.";
     ReasonAdded = "reason_added", Operator, "A reason joined the code table.";

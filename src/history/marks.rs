@@ -57,6 +57,9 @@ pub fn apps_of(kind: ActionType, detail: &Detail) -> Vec<AppName> {
 }
 
 fn app_of_holding(text: &str) -> Option<AppName> {
+    if let Some(app) = text.strip_prefix("admin:") {
+        return AppName::parse(app).ok();
+    }
     Holding::from_stored(text)?.app().cloned()
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::household::Plan;
 use super::operation::{Attempt, Hand};
 use super::{Error, Provision, Refusal, Request, Wanted};
+use crate::directory::administrator::Held;
 use crate::directory::owner_cascade::{CascadeRefusal, Change, Household};
 use crate::directory::rights::Operation;
 use crate::directory::{Account, Holding, Kind, Username};
@@ -26,7 +27,7 @@ pub async fn grant(
     of_holding(provision, request, ("grant", "P6"), username, holding, rule).await
 }
 
-/// Takes a role, or access to an app together with the app's roles (R4). What a person loses, its
+/// Takes a role, or access to an app together with the app's roles and the right to administer it (R4). What a person loses, its
 /// proxy users lose too (P7); a proxy user is narrowed by itself (P4).
 ///
 /// # Errors
@@ -61,6 +62,7 @@ pub async fn copy_roles(provision: &Provision, request: &Request, from: Username
                 if source.id == target.id {
                     return Err(Refusal::SameAccount(to).into());
                 }
+                hand.demand_reach(&target).await?;
                 let mut wanted = hand.writer.holdings(source.id).await?;
                 wanted.retain(|holding| matches!(holding, Holding::Role(_)));
                 for holding in &wanted {
@@ -88,9 +90,12 @@ async fn of_holding(
         .change(request, attempt, move |mut hand| {
             Box::pin(async move {
                 let account = hand.account(&username, Wanted::Either, |_| granting(&holding)).await?;
+                let held = hand.demand_reach(&account).await?;
                 hand.demand_holding(&holding).await?;
                 let household = hand.household(&account).await?;
-                let changes = rule(&household, &account, holding)?;
+                let right = administered(&account, &held, &holding).filter(|_| operation == "remove");
+                let mut changes = rule(&household, &account, holding)?;
+                changes.extend(right);
                 hand.carry_out(&household, &changes, &Plan::by_caller(account.id, cascade), Vec::new(), ()).await
             })
         })
@@ -106,6 +111,13 @@ fn gains(household: &Household, account: &Account, wanted: &BTreeSet<Holding>) -
 
 fn granting(holding: &Holding) -> Operation {
     Operation::Grant { app: holding.app().cloned() }
+}
+
+/// The right to administer the app whose access is taken, if it goes with it (R4).
+fn administered(account: &Account, held: &Held, taken: &Holding) -> Option<Change> {
+    let Holding::App(app) = taken else { return None };
+    let is_administrator = account.kind == Kind::Person && held.apps.contains(app);
+    is_administrator.then(|| Change::AdministrationTaken { account: account.id, app: app.clone() })
 }
 
 impl Hand<'_> {

@@ -105,6 +105,10 @@ impl Hand<'_> {
                         let action = holdings.take().unwrap_or_else(|| by(ActionType::RolesChanged));
                         holdings = Some(action.detail(&holding.to_stored(), Some("held"), None));
                     }
+                    Change::AdministrationTaken { app, .. } => {
+                        let action = holdings.take().unwrap_or_else(|| by(ActionType::RolesChanged));
+                        holdings = Some(action.detail(&format!("admin:{app}"), Some("held"), None));
+                    }
                     Change::Inactivated { .. } => {
                         let kind =
                             if is_owner { ActionType::UserMarkedInactive } else { ActionType::ProxyUserMarkedInactive };
@@ -184,6 +188,8 @@ impl Ledger {
                         effects.forgotten.insert(*account);
                         effects.narrowed.insert(*account)
                     }
+                    // Rights over Locum are read anew with each call: nothing remembers them.
+                    Change::AdministrationTaken { .. } => false,
                 };
             }
         }
@@ -196,6 +202,7 @@ const fn account_of(change: &Change) -> AccountId {
         Change::Added { account, .. }
         | Change::Given { account, .. }
         | Change::Taken { account, .. }
+        | Change::AdministrationTaken { account, .. }
         | Change::Inactivated { account }
         | Change::Activated { account }
         | Change::Deleted { account } => *account,

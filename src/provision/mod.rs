@@ -9,7 +9,9 @@
 //! writes to the store but through [`operation`], so that no change goes unrecorded and no refused
 //! change of an identified caller either (H1).
 
+pub mod administrator;
 pub mod app;
+pub mod caller;
 mod demands;
 pub mod holding;
 mod household;

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use futures_util::future::BoxFuture;
 
-use super::{Error, Provision, Refusal, Request};
+use super::{Error, Provision, Refusal, Request, caller};
 use crate::clock::Timestamp;
 use crate::cluster::Cut;
 use crate::directory::{AccountId, Holding, Networks, PublicId, Username};
@@ -105,6 +105,7 @@ impl Provision {
         let committed = self.0.store.change(move |writer: &mut Writer| {
             Box::pin(async move {
                 let now = provision.clock().now();
+                let request = caller::as_of_now(writer, request).await?;
                 Ok(match rule(Hand { writer, provision, request, now }).await? {
                     Decided::Changed(value, actions, effects) => Outcome::Changed((value, effects), actions),
                     Decided::AsItWas(value) => Outcome::Unchanged((value, Effects::default())),

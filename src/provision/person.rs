@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 
 use super::household::Plan;
-use super::operation::Attempt;
+use super::operation::{Attempt, Hand};
 use super::{Error, Provision, Request, Wanted};
 use crate::directory::owner_cascade::{Change, Household, Member};
 use crate::directory::rights::Operation;
-use crate::directory::{Holding, Kind, Networks, RoleName, Username};
+use crate::directory::{Account, Holding, Kind, Networks, RoleName, Username};
 use crate::history::ActionType;
 
 /// Adds a person with roles and with access to the apps that everybody has (R8).
@@ -30,16 +30,9 @@ pub async fn add(
                     hand.request.demand(&Operation::Grant { app: role.app().cloned() })?;
                     hand.demand_role(role).await?;
                 }
-                hand.demand_free(&username).await?;
-
-                let account = hand.new_account(username, Kind::Person, Networks::ANY);
-                let (id, username) = (account.id, account.username.clone());
-                let owner = Member { id, username, active: true, holdings: BTreeSet::new() };
-                let household = Household { owner, proxies: Vec::new() };
-                let settings = hand.provision.settings();
-                let default_apps = settings.default_apps.iter().cloned().map(Holding::App);
-                let wanted = roles.into_iter().map(Holding::Role).chain(default_apps).collect();
-                hand.writer.insert_account(&account).await?;
+                let (account, household) = hand.insert_person(username).await?;
+                let wanted = hand.with_default_apps(roles);
+                let id = account.id;
                 let (added, plan) = (hand.action(ActionType::UserAdded).to(id), Plan::by_caller(id, "P6"));
                 hand.carry_out(&household, &household.owner_gains(&wanted), &plan, vec![added], ()).await
             })
@@ -47,12 +40,13 @@ pub async fn add(
         .await
 }
 
-/// Disables a person and all of its proxy users, and revokes their tokens (P10, P13).
+/// Disables a person and all of its proxy users, and revokes their tokens (P10, P13). Its administration ends
+/// with it (A6).
 ///
 /// # Errors
-/// When the caller may not, or there is no such person.
+/// When the caller may not, there is no such person, or it is the last super administrator (A4).
 pub async fn inactivate(provision: &Provision, request: &Request, username: Username) -> Result<(), Error> {
-    of_person(provision, request, "person_inactivate", username, Household::inactivate_owner).await
+    of_person(provision, request, "person_inactivate", username, Household::inactivate_owner, Some("U6")).await
 }
 
 /// Enables a person again; its proxy users wait to be marked one by one (P13).
@@ -60,7 +54,7 @@ pub async fn inactivate(provision: &Provision, request: &Request, username: User
 /// # Errors
 /// When the caller may not, or there is no such person.
 pub async fn activate(provision: &Provision, request: &Request, username: Username) -> Result<(), Error> {
-    of_person(provision, request, "person_activate", username, Household::activate_owner).await
+    of_person(provision, request, "person_activate", username, Household::activate_owner, None).await
 }
 
 /// Deletes a person and its proxy users; tombstones keep their usernames, the history stays (P12, P13).
@@ -68,25 +62,51 @@ pub async fn activate(provision: &Provision, request: &Request, username: Userna
 /// # Errors
 /// When the caller may not, or there is no such person.
 pub async fn delete(provision: &Provision, request: &Request, username: Username) -> Result<(), Error> {
-    of_person(provision, request, "person_delete", username, Household::delete_owner).await
+    of_person(provision, request, "person_delete", username, Household::delete_owner, Some("U7")).await
 }
 
+/// `ends` is the rule by which the person's administration ends, if it does.
 async fn of_person(
     provision: &Provision,
     request: &Request,
     operation: &'static str,
     username: Username,
     rule: fn(&Household) -> Vec<Change>,
+    ends: Option<&'static str>,
 ) -> Result<(), Error> {
     let attempt = Attempt::to(operation).with_account(&username);
     provision
         .change(request, attempt, move |mut hand| {
             Box::pin(async move {
                 let account = hand.account(&username, Wanted::Person, |_| Operation::ManageUsers).await?;
+                let held = hand.demand_may_end(&account).await?;
                 let household = hand.household(&account).await?;
+                let ended = match ends {
+                    Some(cause) => hand.end_administration(&account, &held, cause).await?,
+                    None => None,
+                };
                 let plan = Plan::by_caller(account.id, "P13");
-                hand.carry_out(&household, &rule(&household), &plan, Vec::new(), ()).await
+                hand.carry_out(&household, &rule(&household), &plan, ended.into_iter().collect(), ()).await
             })
         })
         .await
+}
+
+impl Hand<'_> {
+    /// Writes a new person who holds nothing yet; refuses a username that is not free (P2, P12).
+    pub(super) async fn insert_person(&mut self, username: Username) -> Result<(Account, Household), Error> {
+        self.demand_free(&username).await?;
+        let account = self.new_account(username, Kind::Person, Networks::ANY);
+        let (id, username) = (account.id, account.username.clone());
+        let owner = Member { id, username, active: true, holdings: BTreeSet::new() };
+        self.writer.insert_account(&account).await?;
+        Ok((account, Household { owner, proxies: Vec::new() }))
+    }
+
+    /// Roles, and access to the apps that everybody has (R8).
+    pub(super) fn with_default_apps(&self, roles: BTreeSet<RoleName>) -> BTreeSet<Holding> {
+        let settings = self.provision.settings();
+        let default_apps = settings.default_apps.iter().cloned().map(Holding::App);
+        roles.into_iter().map(Holding::Role).chain(default_apps).collect()
+    }
 }

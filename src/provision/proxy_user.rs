@@ -93,6 +93,7 @@ pub async fn set_networks(
             Box::pin(async move {
                 let may = |owner| Operation::ManageProxyUser { owner };
                 let account = hand.account(&username, Wanted::ProxyUser, may).await?;
+                hand.demand_reach(&account).await?;
                 if account.networks == networks {
                     return Ok(Decided::AsItWas(()));
                 }
@@ -129,6 +130,10 @@ async fn of_proxy_user(
         .change(request, attempt, move |mut hand| {
             Box::pin(async move {
                 let account = hand.account(&username, Wanted::ProxyUser, may).await?;
+                // Whoever sees a proxy user misused may stop it, whoever owns it.
+                if !matches!(may(account.id), Operation::InactivateProxyUser { .. }) {
+                    hand.demand_reach(&account).await?;
+                }
                 let household = hand.household(&account).await?;
                 let changes = rule(&household, account.id)?;
                 hand.carry_out(&household, &changes, &Plan::by_caller(account.id, "P10"), Vec::new(), ()).await

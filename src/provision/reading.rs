@@ -1,12 +1,14 @@
 //! What callers may look at: accounts, tokens, roles, reasons, apps, the history. Each asks the table of
 //! rights first, as operations do.
 
+mod administrators;
 mod audit;
 mod history;
 mod names;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use administrators::{Administrator, administrator, administrators};
 pub use audit::{Audit, Export, audit, checkpoint, export, key as audit_key};
 pub use history::{Question, history};
 pub use names::Names;
@@ -14,8 +16,8 @@ pub use names::Names;
 use super::demands::{self, NOBODY};
 use super::refusal::demand_kind;
 use super::{Error, Provision, Refusal, Request, Wanted};
-use crate::directory::rights::{Operation, Subject};
-use crate::directory::{Account, Holding, Pat, Permission, ReasonCode, RoleName, Username};
+use crate::directory::rights::{NotAllowed, Operation, Subject};
+use crate::directory::{Account, AppName, Holding, Pat, Permission, ReasonCode, RoleName, Username};
 use crate::store::{AccountFilter, AppRecord, KindFilter, Reader};
 
 /// An account with what it holds.
@@ -75,7 +77,7 @@ pub async fn accounts(
     refused_if_not_allowed(provision, request, "account_list", reading.await).await
 }
 
-/// Shows one account.
+/// Shows one account; to an administrator of apps only, what it holds in those (R5).
 ///
 /// # Errors
 /// When the caller may not, or there is no such account.
@@ -87,14 +89,25 @@ pub async fn show(
 ) -> Result<Shown, Error> {
     let reading = async {
         let mut reader = provision.0.store.read().await?;
-        let account = account(&mut reader, request, username, wanted).await?;
-        let holdings = reader.holdings(account.id).await?;
+        let (account, of_apps) = match account(&mut reader, request, username, wanted).await {
+            Err(Error::Refused(Refusal::NotAllowed(not_allowed))) => {
+                let apps = request.administered().ok_or(not_allowed)?;
+                (existing(&mut reader, username, wanted).await?, Some(apps))
+            }
+            found => (found?, None),
+        };
+        let mut holdings = reader.holdings(account.id).await?;
         let household = reader.household(account.kind.owner().unwrap_or(account.id)).await?;
         let (owner, proxies) = match (account.kind.owner(), household) {
             (Some(_), Some(household)) => (Some(household.owner.username), Vec::new()),
             (None, Some(household)) => (None, household.proxies.into_iter().map(|proxy| proxy.username).collect()),
             (_, None) => (None, Vec::new()),
         };
+        let mut proxies: Vec<Username> = proxies;
+        if let Some(apps) = of_apps {
+            holdings.retain(|holding| holding.app().is_some_and(|app| apps.contains(app)));
+            proxies.clear();
+        }
         let mut names = Names::default();
         if let crate::directory::State::Inactive { by, .. } = &account.state {
             names.add_actor(&mut reader, by).await?;
@@ -144,7 +157,7 @@ pub async fn pat(
     refused_if_not_allowed(provision, request, "pat_show", reading.await).await
 }
 
-/// All roles with what they contain.
+/// All roles with what they contain; to an administrator of apps only, those of its apps (R5).
 ///
 /// # Errors
 /// When the caller may not.
@@ -153,8 +166,10 @@ pub async fn roles(
     request: &Request,
 ) -> Result<BTreeMap<RoleName, BTreeSet<Permission>>, Error> {
     let reading = async {
-        request.demand(&Operation::SeeAccount { subject: Subject::Everybody })?;
-        Ok(provision.0.store.read().await?.roles().await?)
+        let apps = of_apps(request)?;
+        let mut roles = provision.0.store.read().await?.roles().await?;
+        roles.retain(|role, _| apps.is_none_or(|apps| role.app().is_some_and(|app| apps.contains(app))));
+        Ok(roles)
     };
     refused_if_not_allowed(provision, request, "role_list", reading.await).await
 }
@@ -169,7 +184,11 @@ pub async fn role(
     role: &RoleName,
 ) -> Result<(BTreeSet<Permission>, Vec<Username>), Error> {
     let reading = async {
-        request.demand(&Operation::SeeAccount { subject: Subject::Everybody })?;
+        if let Some(apps) = of_apps(request)?
+            && !role.app().is_some_and(|app| apps.contains(app))
+        {
+            request.demand(&Operation::SeeAccount { subject: Subject::Everybody })?;
+        }
         let mut reader = provision.0.store.read().await?;
         let permissions = demands::demand_role(&mut reader, role).await?;
         let holders = reader.names_of_holders(&Holding::Role(role.clone())).await?;
@@ -196,10 +215,20 @@ pub async fn reasons(provision: &Provision, request: &Request) -> Result<Vec<(Re
 /// When the caller may not.
 pub async fn apps(provision: &Provision, request: &Request) -> Result<Vec<AppRecord>, Error> {
     let reading = async {
-        request.demand(&Operation::SeeAccount { subject: Subject::Everybody })?;
-        Ok(provision.0.store.read().await?.apps().await?)
+        let of_apps = of_apps(request)?;
+        let mut apps = provision.0.store.read().await?.apps().await?;
+        apps.retain(|app| of_apps.is_none_or(|of_apps| of_apps.contains(&app.name)));
+        Ok(apps)
     };
     refused_if_not_allowed(provision, request, "app_list", reading.await).await
+}
+
+/// The apps that a caller's view is narrowed to; none for who sees everything.
+fn of_apps(request: &Request) -> Result<Option<&BTreeSet<AppName>>, NotAllowed> {
+    match request.demand(&Operation::SeeAccount { subject: Subject::Everybody }) {
+        Ok(()) => Ok(None),
+        Err(not_allowed) => request.administered().ok_or(not_allowed).map(Some),
+    }
 }
 
 async fn account(
@@ -209,11 +238,18 @@ async fn account(
     wanted: Wanted,
 ) -> Result<Account, Error> {
     let may = |id, owner| Operation::SeeAccount { subject: Subject::Account { id, owner } };
+    match reader.account_by_username(username).await? {
+        None => request.demand(&may(NOBODY, None))?,
+        Some(found) => request.demand(&may(found.id, found.kind.owner()))?,
+    }
+    existing(reader, username, wanted).await
+}
+
+/// The account of this username, for a caller that may know whether there is one.
+async fn existing(reader: &mut Reader, username: &Username, wanted: Wanted) -> Result<Account, Error> {
     let Some(account) = reader.account_by_username(username).await? else {
-        request.demand(&may(NOBODY, None))?;
         return Err(demands::unknown_account(reader, username).await?.into());
     };
-    request.demand(&may(account.id, account.kind.owner()))?;
     demand_kind(&account.username, account.kind, wanted)?;
     Ok(account)
 }

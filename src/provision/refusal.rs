@@ -3,6 +3,7 @@
 //! A refusal is an answer: it has a stable code, it names the rule, and it is recorded where an
 //! identified caller tried a change. A fault is no answer: nothing is known but that nothing changed.
 
+use crate::directory::administrator::Level;
 use crate::directory::owner_cascade::CascadeRefusal;
 use crate::directory::pat::PatRefusal;
 use crate::directory::rights::NotAllowed;
@@ -14,6 +15,23 @@ use crate::store::StoreError;
 pub enum Refusal {
     #[error(transparent)]
     NotAllowed(#[from] NotAllowed),
+
+    #[error("this caller has ended: its account or its key is not in force any more")]
+    CallerEnded,
+    #[error("nobody changes what it may do itself: ask another administrator, or use the host shell")]
+    OwnAdministration,
+    #[error("`{0}` is of a higher level than you: nobody acts on a higher level")]
+    HigherLevel(Username),
+    #[error(
+        "`{0}` is the last super administrator that is active: make another one first, or use `locum admin deactivate {0} --force` on the host"
+    )]
+    LastSuperAdministrator(Username),
+    #[error("`{0}` is no administrator: `locum admin list` shows all, `locum admin add {0}` makes it one")]
+    NotAnAdministrator(Username),
+    #[error("`{username}` is already of the level {}: see `locum admin promote` and `locum admin reactivate`", level.slug())]
+    IsAdministrator { username: Username, level: Level },
+    #[error("the administration of `{0}` is inactive: use `locum admin reactivate {0}` first")]
+    AdministrationInactive(Username),
 
     #[error("there is no account `{name}`{}", suggest(.nearest))]
     UnknownAccount { name: String, nearest: Vec<String> },
@@ -99,6 +117,13 @@ impl Refusal {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::NotAllowed(_) => "not_allowed",
+            Self::CallerEnded => "caller_ended",
+            Self::OwnAdministration => "own_administration",
+            Self::HigherLevel(_) => "higher_level",
+            Self::LastSuperAdministrator(_) => "last_super_administrator",
+            Self::NotAnAdministrator(_) => "not_an_administrator",
+            Self::IsAdministrator { .. } => "is_administrator",
+            Self::AdministrationInactive(_) => "administration_inactive",
             Self::UnknownAccount { .. } => "unknown_account",
             Self::UnknownRole { .. } => "unknown_role",
             Self::UnknownApp { .. } => "unknown_app",
@@ -163,6 +188,13 @@ impl Refusal {
             Self::UnknownRole { .. } | Self::UnknownNamespace(_) | Self::RoleExists(_) => Some("R6"),
             Self::UnknownApp { .. } => Some("R8"),
             Self::HistoryKey(_) | Self::NoSuchEntry { .. } => Some("H5"),
+            Self::OwnAdministration
+            | Self::HigherLevel(_)
+            | Self::NotAnAdministrator(_)
+            | Self::IsAdministrator { .. } => Some("A1"),
+            Self::LastSuperAdministrator(_) => Some("A4"),
+            Self::AdministrationInactive(_) => Some("A5"),
+            Self::CallerEnded => Some("A6"),
             Self::NotAllowed(_) | Self::UnknownAccount { .. } | Self::UnknownPat(_) | Self::SameAccount(_) => None,
         }
     }

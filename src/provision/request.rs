@@ -1,9 +1,10 @@
 //! Who asks, and from where: what every operation is told before it is told what to do.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use crate::directory::rights::{self, NotAllowed, Operation};
-use crate::directory::{AccountId, Actor};
+use crate::directory::rights::{self, Grade, NotAllowed, Operation};
+use crate::directory::{AccountId, Actor, AppName};
 use crate::history::{Action, ActionType};
 
 pub use crate::directory::rights::Caller;
@@ -39,6 +40,16 @@ impl Request {
                 Actor::Account(*account)
             }
             Caller::StandIn { holder, .. } => Actor::Account(*holder),
+        }
+    }
+
+    /// The apps that the caller administers, if it administers only some (R5).
+    pub(super) fn administered(&self) -> Option<&BTreeSet<AppName>> {
+        match &self.caller {
+            Caller::Person { grade: Grade::OfApps(apps), .. } | Caller::ApiKey { grade: Grade::OfApps(apps), .. } => {
+                Some(apps)
+            }
+            _ => None,
         }
     }
 

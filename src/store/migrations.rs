@@ -43,6 +43,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(3, "0003_marks.sql"),
     migration!(4, "0004_rotation.sql"),
     migration!(5, "0005_installation.sql"),
+    migration!(6, "0006_callers.sql"),
 ];
 
 const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;

@@ -43,7 +43,8 @@ pub use job::{Committed, Outcome};
 pub use node_lock::{LockError, NodeLock};
 pub use reader::Reader;
 pub use session::{
-    AccountFilter, AppRecord, AuditError, Head, HistoryFilter, KeptPat, KindFilter, LookUp, Principal, Session,
+    AccountFilter, AdministratorFilter, AppRecord, AuditError, Head, HistoryFilter, KeptPat, KindFilter, LookUp,
+    Principal, Session,
 };
 pub use writer::{Applied, ApplyContext, Writer};
 

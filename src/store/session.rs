@@ -7,6 +7,7 @@
 #![expect(clippy::missing_errors_doc, reason = "every query fails in the ways of `StoreError`, which tells them")]
 
 mod accounts;
+mod administrators;
 mod audit;
 mod credentials;
 mod history;
@@ -16,6 +17,7 @@ mod records;
 use std::time::Duration;
 
 pub use accounts::{AccountFilter, KindFilter};
+pub use administrators::AdministratorFilter;
 pub use audit::AuditError;
 pub use credentials::{KeptPat, LookUp};
 pub use history::HistoryFilter;

@@ -6,6 +6,7 @@
 #![expect(clippy::missing_errors_doc, reason = "every query fails in the ways of `StoreError`, which tells them")]
 
 mod accounts;
+mod administrators;
 mod records;
 mod tokens;
 

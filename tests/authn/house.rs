@@ -343,6 +343,7 @@ fn target_of(change: &Change) -> AccountId {
         Change::Added { account, .. }
         | Change::Given { account, .. }
         | Change::Taken { account, .. }
+        | Change::AdministrationTaken { account, .. }
         | Change::Inactivated { account }
         | Change::Activated { account }
         | Change::Deleted { account } => *account,

@@ -93,14 +93,15 @@ fn lists_are_tables() {
     wiki  configured
     ");
     assert_snapshot!(shown(&at.say(&["reason", "list"])), @r"
-    CODE                 MEANING
-    account_inactivated  The account was made inactive
-    compromised          The token was, or may have been, seen by others
-    expired              The token had expired
-    no_longer_in_use     The service no longer uses the token
-    other                Another reason
-    owner_left           The owner of the proxy user left
-    rotated              A newer token took its place
+    CODE                  MEANING
+    account_inactivated   The account was made inactive
+    administration_ended  The person no longer runs Locum
+    compromised           The token was, or may have been, seen by others
+    expired               The token had expired
+    no_longer_in_use      The service no longer uses the token
+    other                 Another reason
+    owner_left            The owner of the proxy user left
+    rotated               A newer token took its place
     ");
 }
 

@@ -8,6 +8,7 @@
 
 mod access;
 mod actions;
+mod administrators;
 mod arbitrary;
 mod life;
 mod lockout;

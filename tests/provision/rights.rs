@@ -158,8 +158,10 @@ claims! {
                 assert_eq!(!matches!(result, Err(Refusal::NotAllowed(_))), may, "{tried:?}");
                 assert_eq!(result.is_ok(), may, "{tried:?}");
             }
+            if !may {
+                world.demand_recorded_refusal("not_allowed").await;
+            }
         }
-        world.demand_recorded_refusal("not_allowed").await;
     }
 
     /// A caller without the right learns nothing of who exists: an unknown name is refused in the same words.

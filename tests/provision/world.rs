@@ -7,18 +7,22 @@ use std::time::Duration;
 
 use locum::clock::{Clock as _, FixedClock, Timestamp};
 use locum::cluster::{InFlight, Subjects};
+use locum::directory::administrator::{Administration, AdministrationState, Level};
 use locum::directory::pepper::Peppers;
-use locum::directory::rights::{Caller, Grade, Right};
+use locum::directory::rights::{Grade, Right};
 use locum::directory::tombstone::TombstoneKey;
-use locum::directory::{AccountId, AppName, Holding, Networks, Permission, PublicId, ReasonCode, RoleName, Username};
+use locum::directory::{
+    AccountId, Actor, AppName, Holding, Networks, Permission, PublicId, ReasonCode, RoleName, Username,
+};
 use locum::history::checkpoint::SigningKey;
-use locum::history::{ActionType, Entry, Value};
+use locum::history::{Action, ActionType, Actions, Entry, Value};
 use locum::provision::pat::{Made, Wish};
 use locum::provision::reading::{self, Question, Shown};
 use locum::provision::{
-    self, Error, Parts, Provision, Refusal, Request, Settings, Wanted, app, holding, pat, person, proxy_user, role,
+    self, Error, Parts, Provision, Refusal, Request, Settings, Wanted, app, caller, holding, pat, person, proxy_user,
+    role,
 };
-use locum::store::{self, Location, Store};
+use locum::store::{self, Location, Outcome, Store, StoreError};
 use tempfile::TempDir;
 
 use crate::postgres::Postgres;
@@ -203,10 +207,35 @@ impl World {
         assert!(format!("{codes:?}").contains(&format!("\"{code}\"")), "{last:?}");
     }
 
-    /// A signed-in person with a grade and rights.
+    /// A signed-in person, who has this grade and these rights from now on.
     pub async fn signed_in(&self, username: &str, grade: Grade, granted: &[Right]) -> Request {
         let account = self.id(username).await;
-        let caller = Caller::Person { account, grade, granted: granted.iter().copied().collect() };
+        let granted = granted.to_vec();
+        let written = self.store().change::<_, _, StoreError>(move |writer| {
+            Box::pin(async move {
+                let (level, apps) = match grade {
+                    Grade::None => (None, BTreeSet::new()),
+                    Grade::OfApps(apps) => (None, apps),
+                    Grade::Administrator => (Some(Level::Administrator), BTreeSet::new()),
+                    Grade::SuperAdministrator => (Some(Level::SuperAdministrator), BTreeSet::new()),
+                };
+                if let Some(level) = level {
+                    let held = Administration { level, state: AdministrationState::Active };
+                    writer.put_administration(account, &held).await?;
+                }
+                for app in apps {
+                    writer.give_app_administration(account, &app).await?;
+                }
+                for right in granted {
+                    writer.grant_right(account, right).await?;
+                }
+                let actor = Actor::Host("test".to_owned());
+                let action = Action::new(ActionType::AdminStatusChanged, actor).to(account);
+                Ok(Outcome::Changed((), Actions::one(action)))
+            })
+        });
+        written.await.unwrap();
+        let caller = caller::person(&self.provision, account).await.unwrap();
         Request { caller, address: Some([192, 0, 2, 7].into()), request_id: Some("r-1".to_owned()) }
     }
 }

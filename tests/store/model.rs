@@ -191,7 +191,9 @@ impl Model {
     fn change(&mut self, change: &Change) {
         let context = context();
         match change {
-            Change::Added { .. } => unreachable!("no rule of this test adds"),
+            Change::Added { .. } | Change::AdministrationTaken { .. } => {
+                unreachable!("no rule of this test adds, or has administrators")
+            }
             Change::Given { account, holding } => {
                 self.holdings.get_mut(account).unwrap().insert(holding.clone());
             }

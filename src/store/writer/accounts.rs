@@ -88,6 +88,9 @@ impl Writer {
                 Change::Added { account, username } => self.demand_added(*account, username).await?,
                 Change::Given { account, holding } => self.give(*account, holding).await?,
                 Change::Taken { account, holding } => self.take(*account, holding).await?,
+                Change::AdministrationTaken { account, app } => {
+                    self.take_app_administration(*account, app).await?;
+                }
                 Change::Inactivated { account } => self.inactivate(*account, context, &mut applied).await?,
                 Change::Activated { account } => self.activate(*account).await?,
                 Change::Deleted { account } => self.delete(*account, &mut applied).await?,
