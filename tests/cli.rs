@@ -5,6 +5,8 @@
 
 #[path = "cli/accounts.rs"]
 mod accounts;
+#[path = "cli/administrators.rs"]
+mod administrators;
 #[path = "cli/audit.rs"]
 mod audit;
 #[path = "cli/bad_input.rs"]

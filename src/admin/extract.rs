@@ -8,6 +8,8 @@ use ipnet::IpNet;
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
+use crate::directory::administrator::Level;
+use crate::directory::rights::Right;
 use crate::directory::{AppName, Permission, PublicId, ReasonCode, RoleName, Username};
 use crate::provision::Request;
 
@@ -119,6 +121,20 @@ macro_rules! from_text {
 }
 
 from_text!(Username, RoleName, AppName, ReasonCode, Permission);
+
+impl FromText for Level {
+    fn from_text(text: &str) -> Result<Self, Problem> {
+        let words = "a level is `administrator` or `super_administrator`";
+        Self::from_slug(text).ok_or_else(|| Problem::invalid(words))
+    }
+}
+
+impl FromText for Right {
+    fn from_text(text: &str) -> Result<Self, Problem> {
+        let words = "the rights that can be granted are `add_proxy_users` and `update_users_and_permissions`";
+        Self::from_slug(text).ok_or_else(|| Problem::invalid(words))
+    }
+}
 
 impl FromText for PublicId {
     fn from_text(text: &str) -> Result<Self, Problem> {

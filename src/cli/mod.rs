@@ -87,6 +87,7 @@ async fn ask(client: &Client, administration: Administration, output: Output) ->
         Administration::Reason(reason) => command::catalogue::reason(client, reason, output).await,
         Administration::Role(role) => command::role::role(client, role, output).await,
         Administration::App(app) => command::catalogue::app(client, app, output).await,
+        Administration::Admin(admin) => command::administrator::admin(client, admin, output).await,
         Administration::Name(name) => command::catalogue::name(client, name, output).await,
         Administration::History(history) => command::history::history(client, history, output).await,
         Administration::Audit(audit) => command::audit::audit(client, audit, output).await,

@@ -49,6 +49,17 @@ fn only_one_answer_can_hold_a_secret() {
 fn every_operation_has_its_line_of_the_command_line() {
     let lines = [
         ("put /v1/accounts/{username}/apps/{app}", "app grant ann blog"),
+        ("get /v1/administrators", "admin list"),
+        ("post /v1/administrators", "admin add ann --super"),
+        ("post /v1/administrators/{username}/promote", "admin promote ann"),
+        ("post /v1/administrators/{username}/downgrade", "admin downgrade ann --force"),
+        ("post /v1/administrators/{username}/deactivate", "admin deactivate ann"),
+        ("post /v1/administrators/{username}/reactivate", "admin reactivate ann"),
+        ("put /v1/administrators/{username}/apps/{app}", "admin grant ann --app blog"),
+        ("delete /v1/administrators/{username}/apps/{app}", "admin remove ann --app blog"),
+        ("get /v1/people/{username}/rights", "admin show ann"),
+        ("put /v1/people/{username}/rights/{right}", "admin grant ann --right add_proxy_users"),
+        ("delete /v1/people/{username}/rights/{right}", "admin remove ann --right add_proxy_users"),
         ("delete /v1/accounts/{username}/apps/{app}", "app remove ann blog"),
         ("post /v1/accounts/{username}/copy-roles", "role copy --from ann --to bob"),
         ("put /v1/accounts/{username}/roles/{role}", "role grant ann reports"),

@@ -1,5 +1,6 @@
 //! The handlers, by what they are about.
 
+pub(super) mod administrators;
 pub(super) mod audit;
 pub(super) mod catalogue;
 pub(super) mod health;

@@ -5,12 +5,16 @@
 //! value: it is `null`, so that programs can rely on it.
 
 mod account;
+mod administrator;
 mod audit;
 mod catalogue;
 mod pat;
 mod record;
 
 pub use account::{AccountNetworks, AccountPage, AccountSummary, AccountView, Inactivity, NewPerson, NewProxyUser};
+pub use administrator::{
+    AdministratorPage, AdministratorView, EndAdministration, EndedAdministration, NewAdministrator,
+};
 pub use audit::{AuditKeyView, AuditView, AuditWish, CheckpointView};
 pub use catalogue::{
     AppList, AppView, CopyRoles, NewReason, NewRole, ReasonList, ReasonView, RoleContents, RoleList, RoleSummary,

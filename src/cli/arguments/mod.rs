@@ -5,6 +5,7 @@
 //! whoever asks.
 
 mod account;
+mod administrator;
 mod catalogue;
 mod network;
 mod operate;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use account::{NameArgument, NetworksArguments, PersonCommand, ProxyUserCommand};
+pub use administrator::{AdminCommand, EndArguments, RightArguments};
 pub use catalogue::{AppCommand, NameCommand, ReasonCommand, RoleCommand};
 pub use operate::{
     AuditCommand, CompletionsArguments, ConfigCommand, ExportArguments, HistoryArguments, ServeArguments,
@@ -98,6 +100,9 @@ pub enum Administration {
     /// Apps: who has access to them
     #[command(subcommand)]
     App(AppCommand),
+    /// Those who run Locum: administrators and what they may do
+    #[command(subcommand)]
+    Admin(AdminCommand),
     /// Usernames of deleted accounts
     #[command(subcommand)]
     Name(NameCommand),
@@ -155,6 +160,20 @@ mod tests {
             "app grant ann blog",
             "app remove ann blog",
             "name release ann",
+            "admin add ann",
+            "admin add ann --super --new",
+            "admin list --super --json",
+            "admin list --app blog",
+            "admin show ann",
+            "admin promote ann",
+            "admin downgrade ann --force",
+            "admin deactivate ann",
+            "admin deactivate ann --force",
+            "admin reactivate ann",
+            "admin grant ann --app blog",
+            "admin remove ann --app blog",
+            "admin grant ann --right add_proxy_users",
+            "admin remove ann --right update_users_and_permissions",
             "history --account ann --type roles_changed --limit 10 --json",
             "history --by host:root",
             "history ann --app blog",

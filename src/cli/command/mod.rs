@@ -1,6 +1,7 @@
 //! The commands, by family: a call or two of the admin API, and what is printed.
 
 pub(super) mod account;
+pub(super) mod administrator;
 pub(super) mod audit;
 pub(super) mod catalogue;
 pub(super) mod check;
