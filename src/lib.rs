@@ -7,7 +7,8 @@
 //!              policy      what may be done: pattern, rule, route table, decide
 //!              history     what was done: actions, their types, the hash chain, its checkpoints and exports
 //!              clock       instants, and the clock that is passed in
-//!   keeping    store       what lasts: SQLite or PostgreSQL behind one text of each query
+//!   keeping    seal        personal data: sealed for its place, under keys that can be destroyed
+//!              store       what lasts: SQLite or PostgreSQL behind one text of each query
 //!              cluster     what nodes share and may lose: failure counts in Redis
 //!   deciding   authn       who is asking: schemes, tokens, the lockout, proven credentials
 //!              authz       may they: role sets in force, and how fresh they are
@@ -23,10 +24,10 @@
 //! # Who may import whom
 //!
 //! Downwards only, and `tests/architecture.rs` holds it: the words import no other floor (`directory`
-//! and `history` take instants from `clock`); `store` knows the words; `cluster` knows `directory` and
-//! `clock`; `authn` and `authz` know the words, `store` and `cluster`; the `gateway` knows `authn`,
-//! `authz`, `cluster` and the words, and **not** the `store`; `provision` knows the words, `store`,
-//! `cluster` and `authz`; `admin` knows `provision`, `authn`, `authz` and reads of the `store`;
+//! and `history` take instants from `clock`); `seal` knows `directory`; `store` knows the words and `seal`;
+//! `cluster` knows `directory` and `clock`; `authn` knows the words, `store` and `cluster`, and `authz`
+//! `seal` too; the `gateway` knows `authn`, `authz`, `cluster` and the words, and **not** the `store`;
+//! `provision` knows the words, `seal`, `store`, `cluster` and `authz`; `admin` knows `provision`, `authn`, `authz` and reads of the `store`;
 //! `config` knows only the settings of the rooms; `server` and `cli` know everything. Every room may
 //! use `telemetry`.
 
@@ -42,6 +43,7 @@ pub mod gateway;
 pub mod history;
 pub mod policy;
 pub mod provision;
+pub mod seal;
 pub mod server;
 pub mod store;
 pub mod telemetry;

@@ -13,18 +13,19 @@ use std::path::{Path, PathBuf};
 const WORDS: [&str; 4] = ["clock", "directory", "policy", "history"];
 
 /// Every room, and the rooms that it may import. Every room may use `telemetry` and itself.
-const LAW: [(&str, &[&str]); 15] = [
+const LAW: [(&str, &[&str]); 16] = [
     ("clock", &[]),
     ("telemetry", &[]),
     ("directory", &["clock"]),
     ("policy", &["directory", "clock"]),
     ("history", &["directory", "clock"]),
-    ("store", &["clock", "directory", "policy", "history"]),
+    ("seal", &["directory"]),
+    ("store", &["clock", "directory", "policy", "history", "seal"]),
     ("cluster", &["clock", "directory"]),
     ("authn", &["clock", "directory", "policy", "history", "store", "cluster"]),
-    ("authz", &["clock", "directory", "policy", "history", "store", "cluster"]),
+    ("authz", &["clock", "directory", "policy", "history", "seal", "store", "cluster"]),
     ("gateway", &["clock", "directory", "policy", "history", "cluster", "authn", "authz"]),
-    ("provision", &["clock", "directory", "policy", "history", "store", "cluster", "authz"]),
+    ("provision", &["clock", "directory", "policy", "history", "seal", "store", "cluster", "authz"]),
     ("admin", &["clock", "directory", "policy", "history", "store", "cluster", "authn", "authz", "provision"]),
     (
         "config",
@@ -39,6 +40,7 @@ const EVERYTHING: &[&str] = &[
     "directory",
     "policy",
     "history",
+    "seal",
     "store",
     "cluster",
     "authn",

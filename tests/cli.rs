@@ -13,6 +13,8 @@ mod audit;
 mod bad_input;
 #[path = "cli/found.rs"]
 mod found;
+#[path = "cli/personal.rs"]
+mod personal;
 #[path = "cli/program.rs"]
 mod program;
 #[path = "cli/shown.rs"]

@@ -67,6 +67,8 @@ fn operations() -> Vec<(&'static str, Operation)> {
         ("add a proxy user of one's own", Operation::AddProxyUser { owner: own }),
         ("add a proxy user of somebody else", Operation::AddProxyUser { owner: other }),
         ("manage users", Operation::ManageUsers),
+        ("change what is known of oneself", Operation::EditPersonal { of: own }),
+        ("change what is known of somebody else", Operation::EditPersonal { of: other }),
         ("give or take a role of crm", Operation::Grant { app: app("crm") }),
         ("give or take a role of wiki", Operation::Grant { app: app("wiki") }),
         ("give or take a system role", Operation::Grant { app: None }),
@@ -147,9 +149,10 @@ fn every_operation_has_a_row() {
         Operation::ManageInstallation => 17,
         Operation::BreakGlass => 18,
         Operation::ExportHistory => 19,
+        Operation::EditPersonal { .. } => 20,
     };
     let rows: BTreeSet<_> = operations().iter().map(|(_, operation)| row(operation)).collect();
-    assert_eq!(rows, (0..=19).collect());
+    assert_eq!(rows, (0..=20).collect());
 }
 
 /// P14: a proxy user, and a person while standing in, has no right over Locum at all.

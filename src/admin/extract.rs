@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::problem::Problem;
 use crate::directory::administrator::Level;
 use crate::directory::rights::Right;
-use crate::directory::{AppName, Permission, PublicId, ReasonCode, RoleName, Username};
+use crate::directory::{AppName, DisplayName, Email, Permission, Phone, PublicId, ReasonCode, RoleName, Username};
 use crate::provision::Request;
 
 /// The longest idempotency key, in characters.
@@ -120,7 +120,7 @@ macro_rules! from_text {
     )*};
 }
 
-from_text!(Username, RoleName, AppName, ReasonCode, Permission);
+from_text!(Username, RoleName, AppName, ReasonCode, Permission, DisplayName, Email, Phone);
 
 impl FromText for Level {
     fn from_text(text: &str) -> Result<Self, Problem> {

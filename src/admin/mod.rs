@@ -121,7 +121,7 @@ fn table() -> OpenApiRouter<AdminState> {
         .layer(from_fn_with_state(AUDIT_TIMEOUT, guard::bounded));
     let others = OpenApiRouter::new()
         .routes(routes!(route::people::list, route::people::add))
-        .routes(routes!(route::people::show, route::people::delete))
+        .routes(routes!(route::people::show, route::people::set, route::people::delete))
         .routes(routes!(route::people::inactivate))
         .routes(routes!(route::people::activate))
         .routes(routes!(route::administrators::list, route::administrators::add))

@@ -112,6 +112,8 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
         | Refusal::AccountInactive(_)
         | Refusal::PatState { .. }
         | Refusal::KeyReused(_)
+        | Refusal::EmailTaken
+        | Refusal::NoMasterKey(_)
         | Refusal::RoleExists(_)
         | Refusal::ReasonExists(_)
         | Refusal::HistoryKey(_) => StatusCode::CONFLICT,
@@ -125,6 +127,10 @@ impl From<Error> for Problem {
             Error::Store(fault) => {
                 tracing::error!(%fault, "the store did not answer an operation");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", fault.to_string())
+            }
+            Error::Seal(fault) => {
+                tracing::error!(%fault, "what is sealed could not be opened");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "sealed_unreadable", fault.to_string())
             }
             Error::Interrupted => {
                 tracing::error!("an operation was interrupted");

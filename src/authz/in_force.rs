@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::cluster::Stamp;
-use crate::directory::{Account, RoleSet};
+use crate::directory::{Account, Personal, RoleSet};
 
 /// An active account with the roles, apps and permissions that it holds, capped by its owner (P5).
 #[derive(Debug)]
@@ -12,6 +12,9 @@ pub struct InForce {
     /// The person that a proxy user belongs to.
     pub owner: Option<Account>,
     pub roles: RoleSet,
+    /// What is known of the person: the account itself, or the owner of a proxy user. Without the phone number, which
+    /// no app is told (A2).
+    pub person: Personal,
     /// Holds as long as nothing changed for the account or its owner since they were read (R2).
     pub stamp: Stamp,
 }

@@ -13,17 +13,18 @@ use super::handle::{self, Authz, Question, Settings};
 use super::in_force::{InForce, Resolution, Withdrawn};
 use crate::cluster::{Stamp, Subjects};
 use crate::directory::{Account, AccountId, RoleSet};
+use crate::seal::{Keyring, SealError};
 use crate::store::{Store, StoreError};
 
 /// How often an account is read anew because it changed while it was read.
 const READINGS: u32 = 4;
 
 /// Makes both sides: the handle for the data plane, and what answers its questions.
-pub fn build(settings: Settings, store: Store, subjects: Subjects) -> (Authz, RoleSets) {
+pub fn build(settings: Settings, store: Store, subjects: Subjects, keyring: Keyring) -> (Authz, RoleSets) {
     let (parallel, remembered) = (settings.parallel, settings.remembered);
     let (authz, questions) = handle::open(settings);
     let known = moka::future::Cache::new(u64::try_from(remembered).unwrap_or(u64::MAX));
-    let resolver = Arc::new(Resolver { store, subjects, known });
+    let resolver = Arc::new(Resolver { store, subjects, keyring, known });
     (authz, RoleSets { resolver, questions, parallel })
 }
 
@@ -73,6 +74,7 @@ fn report(done: Result<(), tokio::task::JoinError>) {
 struct Resolver {
     store: Store,
     subjects: Subjects,
+    keyring: Keyring,
     known: moka::future::Cache<AccountId, Arc<InForce>>,
 }
 
@@ -85,6 +87,8 @@ enum Failure {
     Raced,
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Seal(#[from] SealError),
 }
 
 impl Resolver {
@@ -103,8 +107,8 @@ impl Resolver {
                 Err(failure) => match &*failure {
                     Failure::Withdrawn(why) => return Resolution::Withdrawn(*why),
                     Failure::Raced => {}
-                    Failure::Store(error) => {
-                        tracing::error!(%error, "a role set could not be resolved");
+                    fault @ (Failure::Store(_) | Failure::Seal(_)) => {
+                        tracing::error!(error = %fault, "a role set could not be resolved");
                         return Resolution::Unavailable;
                     }
                 },
@@ -116,15 +120,21 @@ impl Resolver {
 
     async fn read(&self, id: AccountId) -> Result<Arc<InForce>, Failure> {
         let moment = self.subjects.moment();
-        let found = self.store.read().await?.principal(id).await?;
+        let mut reader = self.store.read().await?;
+        let found = reader.principal(id).await?;
         let found = found.ok_or(Failure::Withdrawn(Withdrawn::Gone))?;
         demand_active(&found.account, found.owner.as_ref())?;
         let owner = found.account.kind.owner();
+        // Another picture than the one before, and the same answer all the same: a change between the two is a race.
+        let sealed = reader.personal(owner.unwrap_or(id)).await?;
+        drop(reader);
+        let mut person = sealed.map(|sealed| sealed.open(&self.keyring)).transpose()?.unwrap_or_default();
+        person.phone = None;
         let stamp = Stamp::since(&self.subjects, moment, id, owner).ok_or(Failure::Raced)?;
         // A proxy user without its owner's holdings is capped to nothing, never to everything (P5).
         let cap = owner.map(|_| found.owners.unwrap_or_default());
         let roles = RoleSet::resolve(&found.own, cap.as_ref(), &found.definitions);
-        Ok(Arc::new(InForce { account: found.account, owner: found.owner, roles, stamp }))
+        Ok(Arc::new(InForce { account: found.account, owner: found.owner, roles, person, stamp }))
     }
 }
 

@@ -134,6 +134,10 @@ impl Client {
         read(&self.send(Method::PUT, path, Some(json(body)?), ANSWER_TIMEOUT).await?)
     }
 
+    pub(super) async fn patch<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
+        read(&self.send(Method::PATCH, path, Some(json(body)?), ANSWER_TIMEOUT).await?)
+    }
+
     pub(super) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         read(&self.send(Method::DELETE, path, None, ANSWER_TIMEOUT).await?)
     }

@@ -12,7 +12,9 @@ use crate::admin::{self, AdminState, Peer, peer};
 use crate::clock::{Clock, SystemClock};
 use crate::cluster::{InFlight, Subjects};
 use crate::config::Settings;
-use crate::provision::{self, Parts, Provision};
+use crate::config::settings::SecretsSettings;
+use crate::provision::{self, Parts, Provision, sealing};
+use crate::seal::Keyring;
 use crate::server::{house, secrets};
 use crate::store::{LockError, NodeLock, Store};
 
@@ -43,6 +45,13 @@ impl InProcess {
         let uid = rustix::process::getuid().as_raw();
         let peer = Peer { uid, unix_user: peer::unix_user(uid).await };
         let holder = format!("{COMMAND} of {}, process {}", peer.unix_user, std::process::id());
+        let keyring = match readable(&store, files).await {
+            Ok(keyring) => keyring,
+            Err(failure) => {
+                store.close().await;
+                return Err(failure);
+            }
+        };
         let lock = match take_lock(&store, &holder).await {
             Ok(lock) => lock,
             Err(error) => {
@@ -57,6 +66,7 @@ impl InProcess {
             counts: None,
             peppers: Arc::new(secrets.peppers),
             tombstones: Arc::new(secrets.tombstones),
+            keyring,
             history_key: secrets::history_key_of(files),
             clock,
             random: Arc::new(house::random),
@@ -74,6 +84,13 @@ impl InProcess {
         self.store.close().await;
         self.lock.release().await;
     }
+}
+
+/// The master key, which opens what the store holds sealed.
+pub(super) async fn readable(store: &Store, files: &SecretsSettings) -> Result<Keyring, Failure> {
+    let keyring = secrets::keyring(&files.master_key).map_err(Failure::failed)?;
+    sealing::demand_readable(store, &keyring).await.map_err(Failure::failed)?;
+    Ok(keyring)
 }
 
 /// Takes the node's lock. Another command is waited for, and so is who has not yet said its name: that is

@@ -28,6 +28,7 @@ pub(super) fn changed(in_force: &Settings, now: &Settings, root: &At<'_>) -> Vec
         ("secrets", "pepper_file", in_force.secrets.pepper_file != now.secrets.pepper_file),
         ("secrets", "tombstone_key_file", in_force.secrets.tombstone_key_file != now.secrets.tombstone_key_file),
         ("secrets", "history_key_file", in_force.secrets.history_key_file != now.secrets.history_key_file),
+        ("secrets", "master_key", in_force.secrets.master_key != now.secrets.master_key),
         ("log", "format", in_force.log.format != now.log.format),
         ("tracing", "endpoint", endpoint(in_force) != endpoint(now)),
         ("tracing", "sample_one_in", traced_otherwise(in_force, now, |tracing| &tracing.sample_one_in)),

@@ -9,6 +9,9 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use secrecy::{ExposeSecret as _, SecretString};
+use subtle::ConstantTimeEq as _;
+
 pub use super::upstream::Upstream;
 use crate::authn::ThrottleSettings;
 use crate::authn::lockout::LockoutSettings;
@@ -186,6 +189,31 @@ pub struct SecretsSettings {
     pub pepper_file: PathBuf,
     pub tombstone_key_file: PathBuf,
     pub history_key_file: PathBuf,
+    pub master_key: MasterKeySource,
+}
+
+/// Where the master key is.
+#[derive(Debug, Clone)]
+pub enum MasterKeySource {
+    File(PathBuf),
+    /// A program, with its arguments, that prints it. Never empty.
+    Command(Vec<String>),
+    /// In the configuration itself, as an override of the environment.
+    Text(SecretString),
+}
+
+impl PartialEq for MasterKeySource {
+    /// Whether it is the same place; a key that stands in the configuration is no place, and another is another.
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::File(one), Self::File(other)) => one == other,
+            (Self::Command(one), Self::Command(other)) => one == other,
+            (Self::Text(one), Self::Text(other)) => {
+                one.expose_secret().as_bytes().ct_eq(other.expose_secret().as_bytes()).into()
+            }
+            _ => false,
+        }
+    }
 }
 
 /// One app behind the gateway.

@@ -4,8 +4,10 @@ use super::nearest::{listed, nearest};
 use crate::gateway::{Field, Piece};
 
 /// What can stand between braces, and what it stands for.
-const PLACEHOLDERS: [(&str, Field); 9] = [
+const PLACEHOLDERS: [(&str, Field); 11] = [
     ("user", Field::User),
+    ("name", Field::Name),
+    ("email", Field::Email),
     ("roles", Field::Roles),
     // Other gateways call them so.
     ("groups", Field::Roles),
@@ -94,9 +96,9 @@ mod tests {
         let message = |text| parse(text).unwrap_err().to_string();
         assert_eq!(message("{usr}"), "unknown placeholder `{usr}`, did you mean `{user}`?");
         assert_eq!(
-            message("{email}"),
-            "unknown placeholder `{email}`, known are `user`, `roles`, `groups`, `kind`, `owner`, `actor`, `service`, \
-             `request_id` and `port`"
+            message("{password}"),
+            "unknown placeholder `{password}`, known are `user`, `name`, `email`, `roles`, `groups`, `kind`, `owner`, \
+             `actor`, `service`, `request_id` and `port`"
         );
     }
 

@@ -6,10 +6,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use arc_swap::ArcSwap;
 use aws_lc_rs::hmac;
 use subtle::ConstantTimeEq;
 
 use super::Token;
+use super::key_lines::{self, KeyLinesError};
 
 /// The stored form of a token.
 #[derive(Clone, Copy)]
@@ -41,51 +43,33 @@ impl fmt::Debug for TokenHash {
 pub struct PepperVersion(pub u32);
 
 /// All peppers in use. New tokens are hashed under the one with the highest version.
-pub struct Peppers(BTreeMap<PepperVersion, hmac::Key>);
-
-/// Why a pepper file cannot be used. Says nothing of the peppers themselves.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PepperError {
-    #[error("line {line}: expected `VERSION HEX`, a number from 1 and at least 64 hexadecimal digits")]
-    Line { line: usize },
-    #[error("line {line}: version {version} stands there twice")]
-    Doubled { line: usize, version: u32 },
-    #[error("it holds no pepper: write `1 HEX`, HEX being 64 random hexadecimal digits")]
-    Empty,
-}
+pub struct Peppers(ArcSwap<BTreeMap<PepperVersion, hmac::Key>>);
 
 impl Peppers {
     /// Reads the text of a pepper file: one `VERSION HEX` a line, `#` for comments.
     ///
     /// # Errors
     /// Names the first line that cannot be read.
-    pub fn parse(text: &str) -> Result<Self, PepperError> {
-        let mut peppers = BTreeMap::new();
-        for (index, line) in text.lines().enumerate() {
-            let (line_number, line) = (index + 1, line.trim());
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let refuse = || PepperError::Line { line: line_number };
-            let (version, hex) = line.split_once(' ').ok_or_else(refuse)?;
-            let version: u32 = version.parse().ok().filter(|v| *v > 0).ok_or_else(refuse)?;
-            let bytes = zeroize::Zeroizing::new(hex_bytes(hex.trim()).filter(|b| b.len() >= 32).ok_or_else(refuse)?);
-            let key = hmac::Key::new(hmac::HMAC_SHA256, &bytes);
-            if peppers.insert(PepperVersion(version), key).is_some() {
-                return Err(PepperError::Doubled { line: line_number, version });
-            }
-        }
-        if peppers.is_empty() { Err(PepperError::Empty) } else { Ok(Self(peppers)) }
+    pub fn parse(text: &str) -> Result<Self, KeyLinesError> {
+        let key = |bytes: &[u8]| hmac::Key::new(hmac::HMAC_SHA256, bytes);
+        let keys = key_lines::parse(text, 32..)?;
+        let keys = keys.iter().map(|(version, bytes)| (PepperVersion(*version), key(bytes)));
+        Ok(Self(ArcSwap::from_pointee(keys.collect())))
+    }
+
+    /// Goes by other peppers from now on.
+    pub fn take_up(&self, other: &Self) {
+        self.0.store(other.0.load_full());
     }
 
     /// The version under which new tokens are hashed.
     pub fn newest(&self) -> PepperVersion {
-        *self.0.last_key_value().expect("`parse` refuses an empty set").0
+        *self.0.load().last_key_value().expect("`parse` refuses an empty set").0
     }
 
     /// Hashes a token under one pepper; `None` when that version is not in the file.
     pub fn hash(&self, version: PepperVersion, token: &Token) -> Option<TokenHash> {
-        let tag = hmac::sign(self.0.get(&version)?, token.expose().as_bytes());
+        let tag = hmac::sign(self.0.load().get(&version)?, token.expose().as_bytes());
         let mut bytes = [0; 32];
         bytes.copy_from_slice(tag.as_ref());
         Some(TokenHash(bytes))
@@ -94,16 +78,8 @@ impl Peppers {
 
 impl fmt::Debug for Peppers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.0.load().keys()).finish()
     }
-}
-
-/// Reads hexadecimal digits, two a byte.
-pub(crate) fn hex_bytes(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) || !text.is_ascii() {
-        return None;
-    }
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
 }
 
 #[cfg(test)]
@@ -127,10 +103,10 @@ mod tests {
 
     #[test]
     fn a_bad_pepper_file_is_refused_with_its_line_and_never_shown() {
-        assert_eq!(Peppers::parse("").unwrap_err(), PepperError::Empty);
-        assert_eq!(Peppers::parse("1 abcd").unwrap_err(), PepperError::Line { line: 1 });
+        assert_eq!(Peppers::parse("").unwrap_err(), KeyLinesError::Empty);
+        assert_eq!(Peppers::parse("1 abcd").unwrap_err(), KeyLinesError::Line { line: 1, digits: "at least 64" });
         let doubled = format!("1 {0}\n1 {0}", "ab".repeat(32));
-        assert_eq!(Peppers::parse(&doubled).unwrap_err(), PepperError::Doubled { line: 2, version: 1 });
+        assert_eq!(Peppers::parse(&doubled).unwrap_err(), KeyLinesError::Doubled { line: 2, version: 1 });
         assert!(!format!("{:?}", Peppers::parse(&format!("1 {}", "ab".repeat(32))).unwrap()).contains("ab"));
     }
 }

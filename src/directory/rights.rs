@@ -83,6 +83,10 @@ pub enum Operation {
     },
     /// List, add, invite, inactivate, activate, delete people.
     ManageUsers,
+    /// Change what is known of a person: name, address, phone. Its own affair, and nobody's else (U2).
+    EditPersonal {
+        of: AccountId,
+    },
     /// Give or take a role or an app; `None` for a system role.
     Grant {
         app: Option<AppName>,
@@ -141,6 +145,7 @@ impl Operation {
             Self::ManageProxyUser { .. } => "activate, delete or change this proxy user",
             Self::AddProxyUser { .. } => "add proxy users for this owner",
             Self::ManageUsers => "manage users",
+            Self::EditPersonal { .. } => "change the name, address or phone of this person",
             Self::Grant { .. } => "give or take this role or app",
             Self::ManageStandIns => "update users and permissions",
             Self::EndSessions { .. } => "end these sessions",
@@ -186,7 +191,7 @@ fn own_affair(caller: AccountId, operation: &Operation) -> bool {
         Operation::MakeToken { owner }
         | Operation::RevokeToken { owner }
         | Operation::InactivateProxyUser { owner } => *owner == caller,
-        Operation::EndSessions { of } => *of == caller,
+        Operation::EndSessions { of } | Operation::EditPersonal { of } => *of == caller,
         _ => false,
     }
 }
@@ -234,7 +239,10 @@ fn graded(grade: &Grade, operation: &Operation) -> bool {
             Operation::ExportHistory | Operation::ManageAdministrator | Operation::ManageInstallation => {
                 *grade == Grade::SuperAdministrator
             }
-            Operation::MakeToken { .. } | Operation::AddProxyUser { .. } | Operation::BreakGlass => false,
+            Operation::MakeToken { .. }
+            | Operation::AddProxyUser { .. }
+            | Operation::EditPersonal { .. }
+            | Operation::BreakGlass => false,
         },
     }
 }

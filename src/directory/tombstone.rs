@@ -5,7 +5,7 @@ use std::fmt;
 use aws_lc_rs::hmac;
 
 use super::Username;
-use super::pepper::hex_bytes;
+use super::key_lines::hex_bytes;
 
 /// The key under which deleted usernames are remembered. Never rotated: the names behind the old
 /// digests are gone, so nothing could be hashed anew.

@@ -9,7 +9,8 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::settings::{AppSettings, Identity};
 use crate::authn::Proven;
-use crate::directory::{AppName, RoleSet};
+use crate::authz::InForce;
+use crate::directory::{AppName, PersonalField, RoleSet};
 
 /// A set of names that some family of applications expects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,6 +35,8 @@ type PresetLine = (&'static str, Option<Field>);
 
 const USER: Option<Field> = Some(Field::User);
 const ROLES: Option<Field> = Some(Field::Roles);
+const NAME: Option<Field> = Some(Field::Name);
+const EMAIL: Option<Field> = Some(Field::Email);
 const UNSET: Option<Field> = None;
 
 impl Preset {
@@ -60,6 +63,8 @@ impl Preset {
         match self {
             Self::Locum => &[
                 ("x-locum-user", USER),
+                ("x-locum-name", NAME),
+                ("x-locum-email", EMAIL),
                 ("x-locum-roles", ROLES),
                 ("x-locum-kind", Some(Field::Kind)),
                 ("x-locum-owner", Some(Field::Owner)),
@@ -70,6 +75,7 @@ impl Preset {
                 ("x-forwarded-user", USER),
                 ("x-forwarded-preferred-username", USER),
                 ("x-forwarded-groups", ROLES),
+                ("x-forwarded-email", EMAIL),
                 ("x-auth-request-user", UNSET),
                 ("x-auth-request-preferred-username", UNSET),
                 ("x-auth-request-groups", UNSET),
@@ -77,14 +83,14 @@ impl Preset {
                 ("x-auth-request-access-token", UNSET),
             ],
             Self::Authelia => {
-                &[("remote-user", USER), ("remote-groups", ROLES), ("remote-name", UNSET), ("remote-email", UNSET)]
+                &[("remote-user", USER), ("remote-groups", ROLES), ("remote-name", NAME), ("remote-email", EMAIL)]
             }
             Self::Authentik => &[
                 ("x-authentik-username", USER),
                 ("x-authentik-groups", Some(Field::RolesByPipe)),
                 ("x-authentik-entitlements", UNSET),
-                ("x-authentik-email", UNSET),
-                ("x-authentik-name", UNSET),
+                ("x-authentik-email", EMAIL),
+                ("x-authentik-name", NAME),
                 ("x-authentik-uid", UNSET),
                 ("x-authentik-jwt", UNSET),
                 ("x-authentik-meta-jwks", UNSET),
@@ -96,12 +102,12 @@ impl Preset {
             Self::Grafana => &[
                 ("x-webauth-user", USER),
                 ("x-webauth-groups", ROLES),
-                ("x-webauth-name", UNSET),
-                ("x-webauth-email", UNSET),
+                ("x-webauth-name", NAME),
+                ("x-webauth-email", EMAIL),
                 ("x-webauth-role", UNSET),
                 ("x-jwt-assertion", UNSET),
             ],
-            Self::Gitea => &[("x-webauth-user", USER), ("x-webauth-email", UNSET), ("x-webauth-fullname", UNSET)],
+            Self::Gitea => &[("x-webauth-user", USER), ("x-webauth-email", EMAIL), ("x-webauth-fullname", NAME)],
             Self::Jenkins => &[("x-forwarded-user", USER), ("x-forwarded-groups", Some(Field::RolesByPipe))],
             Self::RemoteUser => &[
                 ("x-remote-user", USER),
@@ -143,6 +149,11 @@ pub enum Piece {
 pub enum Field {
     /// The name that the app is to see: the account's, or its owner's with `identity = "owner"`.
     User,
+    /// The name, for people to read, of the person that [`Field::User`] names; nothing where that is a proxy user.
+    /// Percent-encoded where it is not printable ASCII.
+    Name,
+    /// The email address of that person; encoded as the name is.
+    Email,
     /// The system's roles and the app's own, separated by commas.
     Roles,
     /// The same, separated by pipes.
@@ -179,6 +190,9 @@ pub struct Asked<'a> {
     pub port: u16,
 }
 
+/// Who is told of: as it was proven, and as it is known.
+pub(super) type Told<'a> = (&'a Proven, &'a InForce);
+
 /// Headers that are the same for every request of one principal.
 pub(super) type Rendered = [(HeaderName, HeaderValue)];
 
@@ -208,28 +222,23 @@ impl IdentityHeaders {
     }
 
     /// What does not change from request to request.
-    pub(super) fn render(&self, who: Option<(&Proven, &RoleSet)>) -> Box<Rendered> {
+    pub(super) fn render(&self, who: Option<Told<'_>>) -> Box<Rendered> {
         self.render_lines(who, None)
     }
 
     /// What differs from request to request.
-    pub(super) fn render_for_request(&self, who: Option<(&Proven, &RoleSet)>, asked: Asked<'_>) -> Box<Rendered> {
+    pub(super) fn render_for_request(&self, who: Option<Told<'_>>, asked: Asked<'_>) -> Box<Rendered> {
         self.render_lines(who, Some(asked))
     }
 
-    fn render_lines(&self, who: Option<(&Proven, &RoleSet)>, asked: Option<Asked<'_>>) -> Box<Rendered> {
+    fn render_lines(&self, who: Option<Told<'_>>, asked: Option<Asked<'_>>) -> Box<Rendered> {
         let lines = self.lines.iter().filter(|line| line.is_of_request() == asked.is_some());
         lines.filter_map(|line| Some((line.name.clone(), self.value(&line.value, who, asked)?))).collect()
     }
 
     /// A line that would tell of a caller has no value when there is none, and one of which nothing is
     /// known has none either: an empty header could be read as an empty name.
-    fn value(
-        &self,
-        pieces: &[Piece],
-        who: Option<(&Proven, &RoleSet)>,
-        asked: Option<Asked<'_>>,
-    ) -> Option<HeaderValue> {
+    fn value(&self, pieces: &[Piece], who: Option<Told<'_>>, asked: Option<Asked<'_>>) -> Option<HeaderValue> {
         let mut text = String::new();
         let (mut of_caller, mut told) = (false, false);
         for piece in pieces {
@@ -239,9 +248,9 @@ impl IdentityHeaders {
                 Piece::Field(Field::Port) => text.push_str(&asked?.port.to_string()),
                 Piece::Field(field) => {
                     of_caller = true;
-                    let (proven, roles) = who?;
+                    let who = who?;
                     let before = text.len();
-                    self.tell(*field, proven, roles, &mut text);
+                    self.tell(*field, who, &mut text);
                     told |= text.len() > before;
                 }
             }
@@ -253,17 +262,22 @@ impl IdentityHeaders {
         HeaderValue::from_str(&text).ok().filter(|value| !value.is_empty())
     }
 
-    fn tell(&self, field: Field, proven: &Proven, roles: &RoleSet, text: &mut String) {
+    fn tell(&self, field: Field, (proven, in_force): Told<'_>, text: &mut String) {
         let owner = proven.owner.as_ref().map(|(_, username)| username.as_str());
         let as_owner = owner.filter(|_| self.identity == Identity::Owner);
+        // What is known of the owner is told where the owner is who the app sees; a proxy user is nobody to write to.
+        let person = (owner.is_none() || as_owner.is_some()).then_some(&in_force.person);
+        let of_person = |field| person.and_then(|person| person.text(field)).unwrap_or_default();
         match field {
             Field::User => text.push_str(as_owner.unwrap_or(proven.username.as_str())),
             Field::Actor => text.push_str(as_owner.map_or("", |_| proven.username.as_str())),
             Field::Owner => text.push_str(owner.unwrap_or_default()),
             Field::Kind => text.push_str(proven.kind.slug()),
             Field::Service => text.extend(utf8_percent_encode(&proven.service, NOT_IN_A_HEADER)),
-            Field::Roles => self.tell_roles(roles, ',', text),
-            Field::RolesByPipe => self.tell_roles(roles, '|', text),
+            Field::Name => text.extend(utf8_percent_encode(of_person(PersonalField::Name), NOT_IN_A_HEADER)),
+            Field::Email => text.extend(utf8_percent_encode(of_person(PersonalField::Email), NOT_IN_A_HEADER)),
+            Field::Roles => self.tell_roles(&in_force.roles, ',', text),
+            Field::RolesByPipe => self.tell_roles(&in_force.roles, '|', text),
             Field::RequestId | Field::Port => {}
         }
     }

@@ -163,7 +163,7 @@ impl App {
             }
         }
         if self.headers.has_request_lines() {
-            let who = who.map(|(proven, in_force)| (&**proven, &in_force.roles));
+            let who = who.map(|(proven, in_force)| (&**proven, &**in_force));
             let lines = self.headers.render_for_request(who, asked);
             lines.iter().for_each(|(name, value)| set(name, value));
         }
@@ -181,7 +181,7 @@ impl App {
         {
             return Arc::clone(&told.headers);
         }
-        let headers: Arc<Rendered> = self.headers.render(Some((proven, &in_force.roles))).into();
+        let headers: Arc<Rendered> = self.headers.render(Some((proven, in_force))).into();
         let told = Told { proven: Arc::clone(proven), in_force: Arc::clone(in_force), headers: Arc::clone(&headers) };
         rendered.insert(proven.pat, told);
         headers

@@ -46,6 +46,7 @@ action_types! {
     UserAdded = "user_added", Operator, "A person was added.";
     UserMarkedActive = "user_marked_active", Operator, "A person was made active again.";
     UserMarkedInactive = "user_marked_inactive", Operator, "A person was made inactive.";
+    PersonalDataChanged = "personal_data_changed", Operator, "The name, email address or phone number of a person changed; the values are sealed, and readable as long as the person exists.";
     UserDeleted = "user_deleted", Locum, "A person was deleted; done by Locum, the cause names who asked.";
     ProxyUserAdded = "proxy_user_added", Operator, "A proxy user was added.";
     ProxyUserMarkedActive = "proxy_user_marked_active", Operator, "A proxy user was made active again.";

@@ -5,7 +5,7 @@ use std::fmt;
 
 use aws_lc_rs::digest;
 
-use crate::directory::pepper::hex_bytes;
+use crate::directory::key_lines::hex_bytes;
 
 /// The hash of an entry in its place: SHA-256 over the previous hash, the sequence number and the
 /// canonical bytes.

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::{ChainHash, Place};
 use crate::clock::Timestamp;
-use crate::directory::pepper::hex_bytes;
+use crate::directory::key_lines::hex_bytes;
 
 /// What a statement says. The slug is part of what is signed, so that one can never stand for the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

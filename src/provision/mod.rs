@@ -27,6 +27,7 @@ pub mod reason;
 mod refusal;
 mod request;
 pub mod role;
+pub mod sealing;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -44,6 +45,7 @@ use crate::directory::AppName;
 use crate::directory::pepper::Peppers;
 use crate::directory::tombstone::TombstoneKey;
 use crate::history::checkpoint::SigningKey;
+use crate::seal::Keyring;
 use crate::store::Store;
 
 /// Fills a buffer with random bytes of the operating system.
@@ -88,6 +90,7 @@ struct Inner {
     counts: Option<Arc<dyn FailureCounts>>,
     peppers: Arc<Peppers>,
     tombstones: Arc<TombstoneKey>,
+    keyring: Keyring,
     history_key: HistoryKey,
     clock: Arc<dyn Clock>,
     random: Random,
@@ -103,6 +106,8 @@ pub struct Parts {
     pub counts: Option<Arc<dyn FailureCounts>>,
     pub peppers: Arc<Peppers>,
     pub tombstones: Arc<TombstoneKey>,
+    /// The master key that data keys are wrapped under.
+    pub keyring: Keyring,
     pub history_key: HistoryKey,
     pub clock: Arc<dyn Clock>,
     pub random: Random,
@@ -117,8 +122,19 @@ impl fmt::Debug for Parts {
 
 impl Provision {
     pub fn new(parts: Parts) -> Self {
-        let Parts { store, subjects, in_flight, counts, peppers, tombstones, history_key, clock, random, settings } =
-            parts;
+        let Parts {
+            store,
+            subjects,
+            in_flight,
+            counts,
+            peppers,
+            tombstones,
+            keyring,
+            history_key,
+            clock,
+            random,
+            settings,
+        } = parts;
         let settings = ArcSwap::from_pointee(settings);
         Self(Arc::new(Inner {
             store,
@@ -127,6 +143,7 @@ impl Provision {
             counts,
             peppers,
             tombstones,
+            keyring,
             history_key,
             clock,
             random,

@@ -4,22 +4,37 @@
 use std::collections::BTreeSet;
 
 use super::household::Plan;
-use super::operation::{Attempt, Hand};
+use super::operation::{Attempt, Decided, Effects, Hand};
 use super::{Error, Provision, Request, Wanted};
 use crate::directory::owner_cascade::{Change, Household, Member};
+use crate::directory::personal::PersonalChange;
 use crate::directory::rights::Operation;
-use crate::directory::{Account, Holding, Kind, Networks, RoleName, Username};
+use crate::directory::{Account, Holding, Kind, Networks, Personal, RoleName, Username};
 use crate::history::ActionType;
 
-/// Adds a person with roles and with access to the apps that everybody has (R8).
+/// Adds a person of whom nothing is known but the username.
 ///
 /// # Errors
-/// When the caller may not, a role is not defined, or the username is not free (P2, P12).
+/// Those of [`add_known`].
 pub async fn add(
     provision: &Provision,
     request: &Request,
     username: Username,
     roles: BTreeSet<RoleName>,
+) -> Result<(), Error> {
+    add_known(provision, request, username, roles, Personal::default()).await
+}
+
+/// Adds a person with roles and with access to the apps that everybody has (R8).
+///
+/// # Errors
+/// When the caller may not, a role is not defined, the username is not free (P2, P12), or the address is another's.
+pub async fn add_known(
+    provision: &Provision,
+    request: &Request,
+    username: Username,
+    roles: BTreeSet<RoleName>,
+    personal: Personal,
 ) -> Result<(), Error> {
     let attempt = Attempt::to("person_add").with_account(&username);
     provision
@@ -33,8 +48,38 @@ pub async fn add(
                 let (account, household) = hand.insert_person(username).await?;
                 let wanted = hand.with_default_apps(roles);
                 let id = account.id;
-                let (added, plan) = (hand.action(ActionType::UserAdded).to(id), Plan::by_caller(id, "P6"));
+                let (mut added, plan) = (hand.action(ActionType::UserAdded).to(id), Plan::by_caller(id, "P6"));
+                added.details = hand.put_personal(&account, &Personal::default(), &personal).await?;
                 hand.carry_out(&household, &household.owner_gains(&wanted), &plan, vec![added], ()).await
+            })
+        })
+        .await
+}
+
+/// Changes what is known of a person (U2).
+///
+/// # Errors
+/// When the caller may not, there is no such person, or the address is another's.
+pub async fn set(
+    provision: &Provision,
+    request: &Request,
+    username: Username,
+    change: PersonalChange,
+) -> Result<(), Error> {
+    let attempt = Attempt::to("person_set").with_account(&username);
+    provision
+        .change(request, attempt, move |mut hand| {
+            Box::pin(async move {
+                let account = hand.account(&username, Wanted::Person, |of| Operation::EditPersonal { of }).await?;
+                let before = hand.personal(account.id).await?;
+                let details = hand.put_personal(&account, &before, &change.applied_to(&before)).await?;
+                if details.is_empty() {
+                    return Ok(Decided::AsItWas(()));
+                }
+                let mut action = hand.action(ActionType::PersonalDataChanged).to(account.id);
+                action.details = details;
+                // Apps that are told of the person are told this from now on.
+                Hand::done((), action, Effects { widened: [account.id].into(), ..Effects::default() })
             })
         })
         .await

@@ -15,9 +15,12 @@ pub use names::Names;
 
 use super::demands::{self, NOBODY};
 use super::refusal::demand_kind;
+use super::sealing;
 use super::{Error, Provision, Refusal, Request, Wanted};
 use crate::directory::rights::{NotAllowed, Operation, Subject};
-use crate::directory::{Account, AppName, Holding, Pat, Permission, ReasonCode, RoleName, Username};
+use crate::directory::{
+    Account, AccountId, AppName, Email, Holding, Pat, Permission, Personal, ReasonCode, RoleName, Username,
+};
 use crate::store::{AccountFilter, AppRecord, KindFilter, Reader};
 
 /// An account with what it holds.
@@ -28,7 +31,18 @@ pub struct Shown {
     pub holdings: BTreeSet<Holding>,
     /// Of a person, by username.
     pub proxies: Vec<Username>,
+    /// What is known of a person; nothing of a proxy user.
+    pub personal: Personal,
     /// Who stands in the account's state, by username.
+    pub names: Names,
+}
+
+/// One page of a list of accounts.
+#[derive(Debug, Clone, Default)]
+pub struct Listed {
+    pub accounts: Vec<Account>,
+    /// What is known of the people among them.
+    pub people: BTreeMap<AccountId, Personal>,
     pub names: Names,
 }
 
@@ -38,6 +52,8 @@ pub struct Listing {
     pub kind: Wanted,
     pub owner: Option<Username>,
     pub prefix: Option<String>,
+    /// Only the person with exactly this address.
+    pub email: Option<Email>,
     /// The last username of the page before.
     pub after: Option<Username>,
     pub limit: u32,
@@ -47,11 +63,7 @@ pub struct Listing {
 ///
 /// # Errors
 /// When the caller may not, or the owner is unknown.
-pub async fn accounts(
-    provision: &Provision,
-    request: &Request,
-    listing: Listing,
-) -> Result<(Vec<Account>, Names), Error> {
+pub async fn accounts(provision: &Provision, request: &Request, listing: Listing) -> Result<Listed, Error> {
     let reading = async {
         let mut reader = provision.0.store.read().await?;
         let owner = match &listing.owner {
@@ -66,13 +78,24 @@ pub async fn accounts(
             Wanted::ProxyUser => Some(KindFilter::Proxies),
             Wanted::Either => None,
         };
-        let Listing { prefix, after, limit, .. } = listing;
-        let found = reader.accounts(&AccountFilter { kind, owner, prefix, after, limit }).await?;
+        let Listing { prefix, after, limit, email, .. } = listing;
+        let found = match &email {
+            None => reader.accounts(&AccountFilter { kind, owner, prefix, after, limit }).await?,
+            Some(email) => sealing::person_with(&mut reader, provision, email).await?.into_iter().collect(),
+        };
         let mut names = Names::default();
         for owner in found.iter().filter_map(|account| account.kind.owner()) {
             names.add(&mut reader, owner).await?;
         }
-        Ok((found, names))
+        let mut people = BTreeMap::new();
+        if let (Some(first), Some(last)) = (found.first(), found.last())
+            && listing.kind != Wanted::ProxyUser
+        {
+            for sealed in reader.personal_between(&first.username, &last.username).await? {
+                people.insert(sealed.account, sealed.open(provision.keyring())?);
+            }
+        }
+        Ok(Listed { accounts: found, people, names })
     };
     refused_if_not_allowed(provision, request, "account_list", reading.await).await
 }
@@ -103,16 +126,19 @@ pub async fn show(
             (None, Some(household)) => (None, household.proxies.into_iter().map(|proxy| proxy.username).collect()),
             (_, None) => (None, Vec::new()),
         };
+        let sealed = reader.personal(account.id).await?;
+        let mut personal = sealed.map(|sealed| sealed.open(provision.keyring())).transpose()?.unwrap_or_default();
         let mut proxies: Vec<Username> = proxies;
         if let Some(apps) = of_apps {
             holdings.retain(|holding| holding.app().is_some_and(|app| apps.contains(app)));
             proxies.clear();
+            personal = Personal::default();
         }
         let mut names = Names::default();
         if let crate::directory::State::Inactive { by, .. } = &account.state {
             names.add_actor(&mut reader, by).await?;
         }
-        Ok(Shown { account, owner, holdings, proxies, names })
+        Ok(Shown { account, owner, holdings, proxies, personal, names })
     };
     refused_if_not_allowed(provision, request, "account_show", reading.await).await
 }

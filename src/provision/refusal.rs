@@ -8,6 +8,7 @@ use crate::directory::owner_cascade::CascadeRefusal;
 use crate::directory::pat::PatRefusal;
 use crate::directory::rights::NotAllowed;
 use crate::directory::{AppName, Kind, PublicId, ReasonCode, RoleName, Username};
+use crate::seal::SealError;
 use crate::store::StoreError;
 
 /// A rule that says no. Nothing has changed then.
@@ -82,6 +83,13 @@ pub enum Refusal {
     #[error("this idempotency key was used for another request, which made the token `{0}`: use a new key")]
     KeyReused(PublicId),
 
+    #[error(
+        "this email address belongs to another person already: find out whose it is with `locum person list --email`"
+    )]
+    EmailTaken,
+    #[error(transparent)]
+    NoMasterKey(SealError),
+
     #[error("the role `{0}` is defined already: `locum role set` changes what it contains")]
     RoleExists(RoleName),
     #[error("the reason `{0}` stands in the table already")]
@@ -154,6 +162,8 @@ impl Refusal {
                 PatRefusal::Silence => "silence",
             },
             Self::KeyReused(_) => "idempotency_key_reused",
+            Self::EmailTaken => "email_taken",
+            Self::NoMasterKey(_) => "no_master_key",
             Self::RoleExists(_) => "role_exists",
             Self::ReasonExists(_) => "reason_exists",
             Self::ReasonText(_) => "reason_text",
@@ -186,6 +196,8 @@ impl Refusal {
             Self::KeyReused(_) => Some("T3"),
             Self::UnknownReason { .. } | Self::ReasonExists(_) | Self::ReasonText(_) => Some("T6"),
             Self::UnknownRole { .. } | Self::UnknownNamespace(_) | Self::RoleExists(_) => Some("R6"),
+            Self::EmailTaken => Some("U1"),
+            Self::NoMasterKey(_) => Some("E1"),
             Self::UnknownApp { .. } => Some("R8"),
             Self::HistoryKey(_) | Self::NoSuchEntry { .. } => Some("H5"),
             Self::OwnAdministration
@@ -218,6 +230,9 @@ pub enum Error {
     Refused(#[from] Refusal),
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What is sealed cannot be opened.
+    #[error(transparent)]
+    Seal(SealError),
     /// The store did its part or not; who asks again learns which.
     #[error("the operation was interrupted: ask for the present state before you try again")]
     Interrupted,
@@ -226,6 +241,15 @@ pub enum Error {
 impl From<NotAllowed> for Error {
     fn from(refusal: NotAllowed) -> Self {
         Self::Refused(refusal.into())
+    }
+}
+
+impl From<SealError> for Error {
+    fn from(error: SealError) -> Self {
+        match error {
+            SealError::NoMasterKey => Self::Refused(Refusal::NoMasterKey(error)),
+            SealError::NoVersion(_) | SealError::WrongKey(_) | SealError::Damaged(_) => Self::Seal(error),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::dev_accounts::{Accounts, TokenState};
 use super::secrets::{self, SecretsError, replace_private, write_new_private};
-use crate::config::settings::SecretsSettings;
+use crate::config::settings::{MasterKeySource, SecretsSettings};
 
 /// The person who owns the proxy user.
 pub const OWNER: &str = "dana";
@@ -75,6 +75,7 @@ impl StateFolder {
             pepper_file: path.join("pepper"),
             tombstone_key_file: path.join("tombstone.key"),
             history_key_file: path.join("history.key"),
+            master_key: MasterKeySource::File(path.join("master.key")),
         };
         secrets::make_missing(&keys, random)?;
         Ok(Self(path))

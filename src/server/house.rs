@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::cluster::redis::RedisUrlError;
 use crate::cluster::{FailureCounts, InFlight, RedisCounts, Subjects, Unavailable};
 use crate::config::Settings;
+use crate::provision::sealing::{self, Unreadable};
 use crate::provision::{self, Provision};
 use crate::store::{LockError, NodeLock, OpenError, Store};
 
@@ -38,6 +39,8 @@ pub enum HouseError {
     Lock(#[from] LockError),
     #[error(transparent)]
     Redis(#[from] RedisUrlError),
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
     #[error("the apps of the configuration could not be registered: {0}")]
     Apps(provision::Error),
     #[error("the failure counts on record could not be read: {0}")]
@@ -70,7 +73,9 @@ impl House {
     pub async fn open(settings: &Settings, holder: &str, clock: Arc<dyn Clock>) -> Result<Self, HouseError> {
         let secrets = secrets::read(&settings.secrets.pepper_file, &settings.secrets.tombstone_key_file)?;
         let (peppers, tombstones) = (Arc::new(secrets.peppers), Arc::new(secrets.tombstones));
+        let keyring = secrets::keyring(&settings.secrets.master_key)?;
         let store = Store::open(&settings.store(), Arc::clone(&clock)).await?;
+        sealing::demand_readable(&store, &keyring).await?;
         let lock = NodeLock::take(&store, holder).await?;
         let (subjects, in_flight) = (Subjects::new(), InFlight::new());
         let redis = match settings.redis_counts() {
@@ -84,6 +89,7 @@ impl House {
             counts: redis.clone().map(|redis| Arc::new(redis) as Arc<dyn FailureCounts>),
             peppers: Arc::clone(&peppers),
             tombstones,
+            keyring: keyring.clone(),
             history_key: secrets::history_key_of(&settings.secrets),
             clock: Arc::clone(&clock),
             random: Arc::new(random),
@@ -108,7 +114,7 @@ impl House {
             clock: Arc::clone(&clock),
         };
         let (authn, authenticator) = authn::build(settings.authn(), parts, &mut random);
-        let (authz, role_sets) = authz::build(authz::Settings::default(), store.clone(), subjects);
+        let (authz, role_sets) = authz::build(authz::Settings::default(), store.clone(), subjects, keyring);
         let answering = vec![tokio::spawn(authenticator.run()), tokio::spawn(role_sets.run())];
         let by_the_clock = vec![
             tokio::spawn(sweep(in_flight.clone(), clock)).abort_handle(),

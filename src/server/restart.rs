@@ -48,6 +48,7 @@ const ROWS: i32 = 64;
 pub fn readied(settings: &Settings) -> Result<Readied, String> {
     let keys = &settings.secrets;
     secrets::read(&keys.pepper_file, &keys.tombstone_key_file).map_err(|error| error.to_string())?;
+    secrets::keyring(&keys.master_key).map_err(|error| error.to_string())?;
     reload::entrance(&settings.server, &Obtained::default()).map_err(|error| error.to_string())?;
     if let Some(acme) = settings.server.tls.as_ref().and_then(|tls| tls.acme.as_ref()) {
         acme::check(acme).map_err(|error| error.to_string())?;

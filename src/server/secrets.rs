@@ -4,18 +4,26 @@ use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
+use secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
 
-use crate::config::settings::SecretsSettings;
-use crate::directory::pepper::{PepperError, Peppers};
+use crate::config::settings::{MasterKeySource, SecretsSettings};
+use crate::directory::key_lines::KeyLinesError;
+use crate::directory::pepper::Peppers;
 use crate::directory::tombstone::TombstoneKey;
 use crate::history::checkpoint::SigningKey;
 use crate::provision::HistoryKey;
+use crate::seal::Keyring;
 
 /// The longest key file that is read.
 const LONGEST_FILE: u64 = 64 * 1024;
+
+/// How long a program may take that prints a key.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
@@ -34,13 +42,17 @@ pub enum SecretsError {
     #[error("the key file `{}` can be read by others (mode {mode:o}): run `chmod 600` on it", path.display())]
     Open { path: PathBuf, mode: u32 },
     #[error("the pepper file `{}`: {error}", path.display())]
-    Pepper { path: PathBuf, error: PepperError },
+    Pepper { path: PathBuf, error: KeyLinesError },
     #[error("the tombstone key file `{}` has to hold 64 or more hexadecimal digits and nothing else", .0.display())]
     Tombstone(PathBuf),
     #[error("the key file `{}` does not exist, and nothing can be signed without it: `locum init` makes it beside the others, and the gateway need not be restarted", .0.display())]
     NoHistoryKey(PathBuf),
     #[error("the history key file `{}` has to hold 64 hexadecimal digits and nothing else", .0.display())]
     HistoryKey(PathBuf),
+    #[error("the master key in {from}: {error}")]
+    MasterKey { from: String, error: KeyLinesError },
+    #[error("the program of `secrets.master_key_command` gave no master key: {0}")]
+    MasterKeyCommand(String),
     #[error("the key file `{}`: {error}", path.display())]
     Io { path: PathBuf, error: io::Error },
 }
@@ -77,6 +89,60 @@ pub fn history_key_of(settings: &SecretsSettings) -> HistoryKey {
     Arc::new(move || history_key(&file).map_err(|error| error.to_string()))
 }
 
+/// Reads the master key. An installation of an earlier version has no file of it, and needs none until something is
+/// to be sealed; whether something is sealed already is the store's to say.
+///
+/// Waits for the program that prints it, where there is one: to be called at the start, or on a thread for such work.
+///
+/// # Errors
+/// When it is open to others, not what it should be, or the program fails.
+pub fn keyring(source: &MasterKeySource) -> Result<Keyring, SecretsError> {
+    let parse =
+        |text: &str, from: String| Keyring::parse(text).map_err(|error| SecretsError::MasterKey { from, error });
+    match source {
+        MasterKeySource::File(file) => match read_private(file) {
+            Ok(text) => parse(&text, format!("`{}`", file.display())),
+            Err(SecretsError::Missing(_)) => Ok(Keyring::empty()),
+            Err(error) => Err(error),
+        },
+        MasterKeySource::Text(text) => parse(text.expose_secret(), "`secrets.master_key`".to_owned()),
+        MasterKeySource::Command(words) => {
+            let text = printed_by(words).map_err(SecretsError::MasterKeyCommand)?;
+            parse(&text, "what the program of `secrets.master_key_command` prints".to_owned())
+        }
+    }
+}
+
+/// What a program prints, within ten seconds. What it prints beside that goes to the log as it is.
+fn printed_by(words: &[String]) -> Result<Zeroizing<String>, String> {
+    let (program, arguments) = words.split_first().ok_or("it is not named")?;
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("`{program}` cannot be started: {error}"))?;
+    let stdout = child.stdout.take().ok_or("its output cannot be read")?;
+    let (hand_over, printed) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut text = Zeroizing::new(String::new());
+        let read = stdout.take(LONGEST_FILE).read_to_string(&mut text);
+        // Nobody listens when it took too long.
+        let _late = hand_over.send(read.map(|_| text));
+    });
+    let answer = printed.recv_timeout(PATIENCE);
+    if answer.is_err() {
+        child.kill().map_err(|error| format!("it did not end in {PATIENCE:?}, and cannot be ended: {error}"))?;
+    }
+    let ended = child.wait().map_err(|error| error.to_string())?;
+    match answer {
+        Err(_) => Err(format!("it did not end in {PATIENCE:?}")),
+        Ok(Err(error)) => Err(format!("what it printed cannot be read: {error}")),
+        Ok(Ok(_)) if !ended.success() => Err(format!("it ended with {ended}")),
+        Ok(Ok(text)) => Ok(text),
+    }
+}
+
 /// Reads a file that nobody but its owner can.
 pub(super) fn read_private(path: &Path) -> Result<Zeroizing<String>, SecretsError> {
     let fault = |error: io::Error| match error.kind() {
@@ -107,8 +173,13 @@ const fn closed_to_others(owner: u32, reader: u32) -> u32 {
 pub fn make_missing(files: &SecretsSettings, mut random: impl FnMut(&mut [u8])) -> Result<Vec<PathBuf>, SecretsError> {
     let mut made = Vec::new();
     let mut key = Zeroizing::new([0_u8; 32]);
-    let SecretsSettings { pepper_file, tombstone_key_file, history_key_file } = files;
-    for (path, before) in [(pepper_file, "1 "), (tombstone_key_file, ""), (history_key_file, "")] {
+    let SecretsSettings { pepper_file, tombstone_key_file, history_key_file, master_key } = files;
+    let own = [(pepper_file, "1 "), (tombstone_key_file, ""), (history_key_file, "")];
+    let master = match master_key {
+        MasterKeySource::File(file) => Some((file, "1 ")),
+        MasterKeySource::Command(_) | MasterKeySource::Text(_) => None,
+    };
+    for (path, before) in own.into_iter().chain(master) {
         random(key.as_mut_slice());
         let digits =
             key.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(HEX[usize::from(digit)]));
@@ -194,11 +265,12 @@ mod tests {
             pepper_file: pepper.clone(),
             tombstone_key_file: tombstone.clone(),
             history_key_file: history.clone(),
+            master_key: MasterKeySource::File(folder.path().join("master.key")),
         };
         assert!(matches!(history_key(&history), Err(SecretsError::NoHistoryKey(_))));
         assert!(matches!(read(&pepper, &tombstone), Err(SecretsError::Missing(_))));
 
-        assert_eq!(make_missing(&files, |bytes| bytes.fill(3)).unwrap().len(), 3);
+        assert_eq!(make_missing(&files, |bytes| bytes.fill(3)).unwrap().len(), 4);
         let before = std::fs::read(&pepper).unwrap();
         std::fs::remove_file(&history).unwrap();
         assert_eq!(

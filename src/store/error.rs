@@ -130,6 +130,8 @@ pub enum Conflict {
     UsernameTaken(Username),
     #[error("the username `{wanted}` differs from `{existing}` only in case: choose another")]
     LookAlike { wanted: Username, existing: Username },
+    #[error("this email address belongs to another person already")]
+    EmailTaken,
     #[error("the public id `{0}` is taken: make another token")]
     PublicIdTaken(PublicId),
     #[error("the role `{0}` exists already")]

@@ -44,6 +44,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(4, "0004_rotation.sql"),
     migration!(5, "0005_installation.sql"),
     migration!(6, "0006_callers.sql"),
+    migration!(7, "0007_personal.sql"),
 ];
 
 const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;

@@ -44,7 +44,7 @@ pub use node_lock::{LockError, NodeLock};
 pub use reader::Reader;
 pub use session::{
     AccountFilter, AdministratorFilter, AppRecord, AuditError, Head, HistoryFilter, KeptPat, KindFilter, LookUp,
-    Principal, Session,
+    MasterUse, Principal, SealedPersonal, Session,
 };
 pub use writer::{Applied, ApplyContext, Writer};
 

@@ -13,6 +13,7 @@ mod credentials;
 mod history;
 mod holdings;
 mod records;
+mod sealed;
 
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ pub use credentials::{KeptPat, LookUp};
 pub use history::HistoryFilter;
 pub use holdings::Principal;
 pub use records::{AppRecord, Head};
+pub use sealed::{MasterUse, SealedPersonal};
 
 use super::connection::Connection;
 use super::error::StoreError;

@@ -57,7 +57,9 @@ impl SqliteSource {
             Purpose::Write => options
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Full)
-                .pragma("journal_size_limit", "67108864"),
+                .pragma("journal_size_limit", "67108864")
+                // What is deleted is written over, so that no key that was destroyed is found in free pages (U7).
+                .pragma("secure_delete", "ON"),
         };
         Ok(Connection::Sqlite(Box::new(options.connect().await?), Durability::Power))
     }

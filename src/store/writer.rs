@@ -8,6 +8,7 @@
 mod accounts;
 mod administrators;
 mod records;
+mod sealed;
 mod tokens;
 
 use std::ops::{Deref, DerefMut};

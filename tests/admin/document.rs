@@ -81,6 +81,7 @@ fn every_operation_has_its_line_of_the_command_line() {
         ("get /v1/people", "person list"),
         ("post /v1/people", "person add ann"),
         ("get /v1/people/{username}", "person show ann"),
+        ("patch /v1/people/{username}", "person set ann --name Ann"),
         ("delete /v1/people/{username}", "person delete ann"),
         ("post /v1/people/{username}/activate", "person activate ann"),
         ("post /v1/people/{username}/inactivate", "person inactivate ann"),

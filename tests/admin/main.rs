@@ -23,6 +23,7 @@ use locum::directory::pepper::Peppers;
 use locum::directory::tombstone::TombstoneKey;
 use locum::history::checkpoint::SigningKey;
 use locum::provision::{Parts, Provision, Settings, app};
+use locum::seal::Keyring;
 use locum::store::{self, Location, Store};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -71,6 +72,7 @@ impl Api {
             counts: None,
             peppers: Arc::new(Peppers::parse(&format!("1 {}", "ab".repeat(32))).unwrap()),
             tombstones: Arc::new(TombstoneKey::parse(&"cd".repeat(32)).unwrap()),
+            keyring: Keyring::parse(&format!("1 {}", "12".repeat(32))).unwrap(),
             history_key: Arc::new(|| Ok(SigningKey::parse(&"ef".repeat(32)).unwrap())),
             clock: clock.clone(),
             random: Arc::new(|buffer| rand::fill(buffer)),

@@ -229,6 +229,13 @@ fn rows() -> Vec<Row> {
             ("/v1/proxy-users/nobody/networks", json!({ "networks": [] })),
             "unknown_account",
         ),
+        row(
+            "patch /v1/people/{username}",
+            ("/v1/people/ann", json!({ "name": "Ann", "email": "ann@example.org" })),
+            &["personal_data_changed"],
+            ("/v1/people/nobody", json!({ "name": null })),
+            "unknown_account",
+        ),
         look("get /v1/people", "/v1/people", "/v1/people?limit=0", "invalid_request"),
         look("get /v1/people/{username}", "/v1/people/ann", "/v1/people/nobody", "unknown_account"),
         look("get /v1/proxy-users", "/v1/proxy-users", "/v1/proxy-users?owner=nobody", "unknown_account"),

@@ -22,6 +22,7 @@ use locum::directory::{
     RoleName, State, Token, TokenKind, Username,
 };
 use locum::history::{Action, ActionType, Actions, Entry};
+use locum::seal::Keyring;
 use locum::store::{ApplyContext, HistoryFilter, Location, Outcome, Store, StoreError};
 use tokio::task::JoinHandle;
 
@@ -133,7 +134,8 @@ impl House {
             clock: clock.clone(),
         };
         let (authn, answering) = authn::build(settings, parts, &mut random);
-        let (authz, resolver) = authz::build(authz::Settings::default(), store.clone(), subjects.clone());
+        let (authz, resolver) =
+            authz::build(authz::Settings::default(), store.clone(), subjects.clone(), Keyring::empty());
         let running = vec![tokio::spawn(answering.run()), tokio::spawn(resolver.run())];
         Self { clock, store, subjects, peppers, lockout, authn, authz, steps, running, folder }
     }

@@ -11,8 +11,8 @@ use crate::{APPS, Installation, locum};
 fn init_makes_what_is_missing_and_never_overwrites() {
     let folder = tempfile::tempdir().unwrap();
     let ran = locum(&["init", "--json"], "", folder.path());
-    assert_eq!(ran.json()["made"].as_array().unwrap().len(), 4, "{ran:?}");
-    for name in ["locum.toml", "pepper", "tombstone.key", "history.key"] {
+    assert_eq!(ran.json()["made"].as_array().unwrap().len(), 5, "{ran:?}");
+    for name in ["locum.toml", "pepper", "tombstone.key", "history.key", "master.key"] {
         let mode = std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }

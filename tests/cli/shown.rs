@@ -69,8 +69,8 @@ fn an_account_is_shown_field_by_field() {
 fn lists_are_tables() {
     let at = household();
     assert_snapshot!(shown(&at.say(&["person", "list"])), @r"
-    USERNAME  STATE   ADDED
-    ann       active  2026-01-01 00:00
+    USERNAME  NAME  EMAIL  STATE   ADDED
+    ann       -     -      active  2026-01-01 00:00
     ");
     assert_snapshot!(shown(&at.say(&["proxy-user", "list"])), @r"
     USERNAME  OWNER  STATE   ADDED

@@ -110,6 +110,7 @@ fn the_example_tells_the_real_defaults() {
             ".redis.url",
             ".redis.url_file",
             ".redis.ca_file",
+            ".secrets.master_key",
             ".tracing.endpoint",
             ".tracing.headers_file",
             ".tracing.ca_file",
@@ -154,6 +155,7 @@ fn the_example_tells_the_real_defaults() {
         "max_body",
         "rate_limits",
         "{ per",
+        "master_key = ",
     ];
     let no_default = [&tls[..], &times, &others].concat();
     let live = uncommented(|key| !no_default.iter().any(|start| key.starts_with(start)));

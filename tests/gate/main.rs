@@ -6,6 +6,7 @@
 mod acme;
 mod app_floods;
 mod bodies;
+mod canaries;
 mod crowd;
 mod dev;
 mod error_pages;

@@ -70,6 +70,26 @@ fn an_app_can_be_told_of_the_owner_instead() {
     assert_eq!(seen.value("X-Locum-Actor").as_deref(), Some("billing"));
 }
 
+/// G6, U1: the name and address of a person are told where the app sees that person, from the next request on; a proxy
+/// user under its own name has neither, and what a client says of them never arrives.
+#[test]
+fn an_app_is_told_the_name_and_address_of_the_person_that_it_sees() {
+    let scene = scene();
+    let told = |host: &str| {
+        let lines = format!("{}X-Locum-Name: forged\r\nX-Locum-Email: forged\r\n", scene.billing.basic());
+        assert_eq!(scene.ask(host, if host == "owned.test" { "/x" } else { "/app/x" }, &lines), 200);
+        let seen = scene.upstream.last();
+        assert!(!seen.text().contains("forged") && !seen.text().contains("4412"), "{}", seen.text());
+        (seen.value("X-Locum-Name"), seen.value("X-Locum-Email"))
+    };
+    assert_eq!(told("owned.test"), (None, None));
+    scene.world.know("billing-owner", "Béa 100%", "bea@example.org", "+44123456789");
+    assert_eq!(told("owned.test"), (Some("B%C3%A9a 100%25".to_owned()), Some("bea@example.org".to_owned())));
+    assert_eq!(told("app.test"), (None, None));
+    scene.world.know("billing-owner", "Bea", "b@example.org", "+44123456789");
+    assert_eq!(told("owned.test"), (Some("Bea".to_owned()), Some("b@example.org".to_owned())));
+}
+
 /// HD-004, HD-005, HD-007, HD-008: what a client says of itself never arrives, on no route.
 #[test]
 fn forged_identity_never_arrives() {

@@ -19,8 +19,11 @@ use locum::authz;
 use locum::clock::{Clock, SystemClock};
 use locum::cluster::{InFlight, Subjects};
 use locum::directory::pepper::Peppers;
+use locum::directory::personal::PersonalChange;
 use locum::directory::tombstone::TombstoneKey;
-use locum::directory::{AppName, Holding, Networks, PublicId, ReasonCode, Restrictions, RoleName, Username};
+use locum::directory::{
+    AppName, DisplayName, Email, Holding, Networks, Phone, PublicId, ReasonCode, Restrictions, RoleName, Username,
+};
 use locum::gateway::{
     AccessLogSettings, AppConnections, AppSettings, ClientSettings, Field, Gateway, HeaderLine, HopSettings, Identity,
     Parts, Piece, Preset, Resilience, Resolver, SecretHeaderSettings, Settings, SlotSettings, Timeouts,
@@ -32,6 +35,7 @@ use locum::policy::{
     Upgrades,
 };
 use locum::provision::{self, Provision};
+use locum::seal::Keyring;
 use locum::server::data_plane::{DataPlane, Limits};
 use locum::server::entrance::Entrance;
 use locum::store::{Location, Store};
@@ -282,6 +286,7 @@ impl World {
             let store = Store::open(&settings, Arc::clone(&clock)).await.unwrap();
             let subjects = Subjects::new();
             let peppers = Arc::new(Peppers::parse(&format!("1 {}\n", "ab".repeat(32))).unwrap());
+            let keyring = Keyring::parse(&format!("1 {}", "12".repeat(32))).unwrap();
             let provision = Provision::new(provision::Parts {
                 store: store.clone(),
                 subjects: subjects.clone(),
@@ -289,6 +294,7 @@ impl World {
                 counts: None,
                 peppers: Arc::clone(&peppers),
                 tombstones: Arc::new(TombstoneKey::parse(&"07".repeat(32)).unwrap()),
+                keyring: keyring.clone(),
                 history_key: Arc::new(|| Ok(SigningKey::parse(&"ef".repeat(32)).unwrap())),
                 clock: Arc::clone(&clock),
                 random: Arc::new(|bytes| rand::fill(bytes)),
@@ -322,7 +328,7 @@ impl World {
                 clock: clock.clone(),
             };
             let (authn, authenticator) = authn::build(settings, parts, &mut |bytes| rand::fill(bytes));
-            let (access, role_sets) = authz::build(authz::Settings::default(), store, subjects);
+            let (access, role_sets) = authz::build(authz::Settings::default(), store, subjects, keyring);
             tokio::spawn(unless(Arc::clone(&stalled), authenticator.run()));
             tokio::spawn(role_sets.run());
             (provision, authn, access)
@@ -400,6 +406,19 @@ impl World {
             token: made.token.expect("made just now").expose().to_owned(),
             public_id,
         }
+    }
+
+    /// Says what is known of a person.
+    pub(crate) fn know(&self, person: &str, name: &str, email: &str, phone: &str) {
+        let person = Username::parse(person).unwrap();
+        let change = PersonalChange {
+            name: Some(Some(DisplayName::parse(name).unwrap())),
+            email: Some(Some(Email::parse(email).unwrap())),
+            phone: Some(Some(Phone::parse(phone).unwrap())),
+        };
+        self.ask(
+            |provision, request| async move { provision::person::set(&provision, &request, person, change).await },
+        );
     }
 
     pub(crate) fn grant(&self, account: &str, role: &str) {

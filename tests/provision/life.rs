@@ -32,8 +32,9 @@ claims! {
         world.proxy("bob-1", "bob").await;
         assert_eq!(world.show("ann").await.proxies, [name("ann-1"), name("ann-2"), name("ann-3")]);
         let listing =
-            Listing { kind: Wanted::ProxyUser, owner: Some(name("bob")), prefix: None, after: None, limit: 10 };
-        let (of_bob, names) = reading::accounts(&world.provision, &world.host, listing).await.unwrap();
+            Listing { kind: Wanted::ProxyUser, owner: Some(name("bob")), prefix: None, email: None, after: None, limit: 10 };
+        let listed = reading::accounts(&world.provision, &world.host, listing).await.unwrap();
+        let (of_bob, names) = (listed.accounts, listed.names);
         assert_eq!(of_bob.iter().map(|account| account.username.as_str()).collect::<Vec<_>>(), ["bob-1"]);
         assert_eq!(names.of(of_bob[0].kind.owner().unwrap()), "bob");
     }

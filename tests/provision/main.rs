@@ -13,6 +13,7 @@ mod arbitrary;
 mod life;
 mod lockout;
 mod names;
+mod personal;
 mod rights;
 mod roles;
 mod tokens;

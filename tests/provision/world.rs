@@ -22,6 +22,7 @@ use locum::provision::{
     self, Error, Parts, Provision, Refusal, Request, Settings, Wanted, app, caller, holding, pat, person, proxy_user,
     role,
 };
+use locum::seal::Keyring;
 use locum::store::{self, Location, Outcome, Store, StoreError};
 use tempfile::TempDir;
 
@@ -66,6 +67,7 @@ impl World {
             counts: None,
             peppers: Arc::new(Peppers::parse(&format!("1 {}", "ab".repeat(32))).unwrap()),
             tombstones: Arc::new(TombstoneKey::parse(&"cd".repeat(32)).unwrap()),
+            keyring: Keyring::parse(&format!("1 {}", "12".repeat(32))).unwrap(),
             history_key: Arc::new(|| Ok(SigningKey::parse(&"ef".repeat(32)).unwrap())),
             clock: clock.clone(),
             random: Arc::new(move |buffer| spread(draws.fetch_add(1, Ordering::Relaxed), buffer)),
@@ -248,8 +250,7 @@ fn in_words(entry: &Entry, names: &reading::Names) -> String {
     words.extend(action.object.iter().map(|object| format!("of {object}")));
     let side = |value: &Option<Value>| match value {
         None => "-".to_owned(),
-        Some(Value::Clear(text)) => names.of_text(text),
-        Some(Value::Sealed { .. }) => "sealed".to_owned(),
+        Some(value) => names.of_value(value),
     };
     let details = action.details.iter();
     let details =

@@ -8,6 +8,8 @@ use locum::store::{Head, HistoryFilter, OpenError, Store};
 use crate::world::*;
 
 /// Takes back the fourth version of the schema.
+const WITHOUT_CALLERS_AND_PERSONAL: &str = "DROP TABLE administrators; DROP TABLE app_administrators; \
+    DROP TABLE granted_rights; DROP TABLE api_keys; DROP TABLE personal; DROP TABLE data_keys";
 const WITHOUT_ROTATION: &str = "DROP INDEX pats_by_replaced; DROP INDEX pats_retiring; \
     ALTER TABLE pats DROP COLUMN replaces; ALTER TABLE pats DROP COLUMN overlap; \
     ALTER TABLE pats DROP COLUMN silence; ALTER TABLE pats DROP COLUMN retires_at";
@@ -32,9 +34,9 @@ claims! {
         store.close().await;
         backend.tamper("INSERT INTO schema_version VALUES (42, '9.8.7', 0)").await;
         let error = backend.try_open().await.unwrap_err();
-        assert!(matches!(error, OpenError::Newer { found: 42, known: 5, .. }), "{error}");
+        assert!(matches!(error, OpenError::Newer { found: 42, known: 7, .. }), "{error}");
         let shown = error.to_string();
-        for part in ["version 42", "locum 9.8.7", "up to 5", concat!("locum ", env!("CARGO_PKG_VERSION"))] {
+        for part in ["version 42", "locum 9.8.7", "up to 7", concat!("locum ", env!("CARGO_PKG_VERSION"))] {
             assert!(shown.contains(part), "`{part}` is missing: {shown}");
         }
         backend.tamper("DELETE FROM schema_version WHERE version = 42").await;
@@ -51,6 +53,7 @@ claims! {
         add_pat(&store, &pat).await.unwrap();
         let before = store.read().await.unwrap().head().await.unwrap();
         store.close().await;
+        backend.tamper(WITHOUT_CALLERS_AND_PERSONAL).await;
         backend.tamper("ALTER TABLE accounts DROP COLUMN networks; DROP TABLE history_marks; DROP TABLE installation").await;
         backend.tamper(WITHOUT_ROTATION).await;
         backend.tamper("DELETE FROM schema_version WHERE version >= 2").await;
@@ -83,6 +86,7 @@ claims! {
         store.record(vec![granted("wiki"), deleted]).await.unwrap();
         let before = store.read().await.unwrap().audit().await.unwrap();
         store.close().await;
+        backend.tamper(WITHOUT_CALLERS_AND_PERSONAL).await;
         backend.tamper("DROP TABLE history_marks; DROP TABLE installation; DELETE FROM schema_version WHERE version >= 3").await;
         backend.tamper(WITHOUT_ROTATION).await;
 

@@ -6,12 +6,13 @@ use http::StatusCode;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::show::{page_of_accounts, shown};
+use super::show::{AskedPage, page_of_accounts, shown};
 use crate::admin::AdminState;
 use crate::admin::extract::{Asked, Asking, Body, FromText, Named, all_from_text};
 use crate::admin::problem::Problem;
-use crate::admin::shape::{AccountPage, AccountView, NewPerson};
-use crate::directory::Username;
+use crate::admin::shape::{AccountPage, AccountView, NewPerson, PersonChange};
+use crate::directory::personal::PersonalChange;
+use crate::directory::{DisplayName, Email, Personal, Phone, Username};
 use crate::provision::{Wanted, person};
 
 /// Which people are listed.
@@ -21,6 +22,8 @@ use crate::provision::{Wanted, person};
 pub(in crate::admin) struct PeopleQuery {
     /// Only usernames that begin so.
     prefix: Option<String>,
+    /// Only the person with exactly this email address, whatever the case.
+    email: Option<String>,
     /// The `next` of the page before.
     cursor: Option<String>,
     /// 1 to 1000; 100 when not said.
@@ -35,8 +38,9 @@ pub(in crate::admin) async fn list(
     Asked(request): Asked,
     Asking(query): Asking<PeopleQuery>,
 ) -> Result<Json<AccountPage>, Problem> {
-    let PeopleQuery { prefix, cursor, limit } = query;
-    page_of_accounts(&state, &request, Wanted::Person, None, prefix, cursor, limit).await
+    let PeopleQuery { prefix, email, cursor, limit } = query;
+    let asked = AskedPage { owner: None, prefix, email, cursor, limit };
+    page_of_accounts(&state, &request, Wanted::Person, asked).await
 }
 
 /// Add a person
@@ -49,7 +53,12 @@ pub(in crate::admin) async fn add(
 ) -> Result<(StatusCode, Json<AccountView>), Problem> {
     let username = Username::from_text(&new.username)?;
     let roles = all_from_text(&new.roles)?;
-    person::add(&state.provision, &request, username.clone(), roles).await?;
+    let personal = Personal {
+        name: new.name.as_deref().map(DisplayName::from_text).transpose()?,
+        email: new.email.as_deref().map(Email::from_text).transpose()?,
+        phone: new.phone.as_deref().map(Phone::from_text).transpose()?,
+    };
+    person::add_known(&state.provision, &request, username.clone(), roles, personal).await?;
     Ok((StatusCode::CREATED, shown(&state, &request, &username, Wanted::Person).await?))
 }
 
@@ -62,6 +71,27 @@ pub(in crate::admin) async fn show(
     Named(username): Named<String>,
 ) -> Result<Json<AccountView>, Problem> {
     shown(&state, &request, &Username::from_text(&username)?, Wanted::Person).await
+}
+
+/// Change what is known of a person (U2)
+#[utoipa::path(patch, path = "/v1/people/{username}", tag = "people", params(("username" = String, Path)),
+    request_body = PersonChange, responses((status = 200, body = AccountView), (status = "4XX", body = Problem)))]
+pub(in crate::admin) async fn set(
+    State(state): State<AdminState>,
+    Asked(request): Asked,
+    Named(username): Named<String>,
+    Body(change): Body<PersonChange>,
+) -> Result<Json<AccountView>, Problem> {
+    let username = Username::from_text(&username)?;
+    let change = PersonalChange { name: read(change.name)?, email: read(change.email)?, phone: read(change.phone)? };
+    person::set(&state.provision, &request, username.clone(), change).await?;
+    shown(&state, &request, &username, Wanted::Person).await
+}
+
+/// Reads a field that is to become something else; absent, null and a value stay three things.
+#[expect(clippy::option_option, reason = "absent, null, and a value are three things")]
+fn read<T: FromText>(field: Option<Option<String>>) -> Result<Option<Option<T>>, Problem> {
+    field.map(|field| field.as_deref().map(T::from_text).transpose()).transpose()
 }
 
 /// Mark a person inactive, with all of its proxy users (P13)

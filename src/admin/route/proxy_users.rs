@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::show::{page_of_accounts, shown};
+use super::show::{AskedPage, page_of_accounts, shown};
 use crate::admin::AdminState;
 use crate::admin::extract::{Asked, Asking, Body, FromText, Named, all_from_text};
 use crate::admin::problem::Problem;
@@ -39,7 +39,8 @@ pub(in crate::admin) async fn list(
 ) -> Result<Json<AccountPage>, Problem> {
     let ProxyUserQuery { owner, prefix, cursor, limit } = query;
     let owner = owner.map(|owner| Username::from_text(&owner)).transpose()?;
-    page_of_accounts(&state, &request, Wanted::ProxyUser, owner, prefix, cursor, limit).await
+    let asked = AskedPage { owner, prefix, email: None, cursor, limit };
+    page_of_accounts(&state, &request, Wanted::ProxyUser, asked).await
 }
 
 /// Add a proxy user

@@ -10,30 +10,39 @@ use crate::admin::shape::{
     AccountPage, AccountSummary, AccountView, EntryView, FieldChange, Inactivity, PatView, Restrictions, Revocation,
 };
 use crate::clock::Timestamp;
-use crate::directory::{Account, Holding, Pat, PatState, State, Username};
-use crate::history::{Entry, Value};
-use crate::provision::reading::{self, Listing, Names, Shown};
+use crate::directory::{Account, Email, Holding, Pat, PatState, Personal, PersonalField, State, Username};
+use crate::history::Entry;
+use crate::provision::reading::{self, Listed, Listing, Names, Shown};
 use crate::provision::{Request, Wanted};
+
+/// Which page of which list of accounts is asked for.
+#[derive(Default)]
+pub(super) struct AskedPage {
+    pub(super) owner: Option<Username>,
+    pub(super) prefix: Option<String>,
+    pub(super) email: Option<String>,
+    pub(super) cursor: Option<String>,
+    pub(super) limit: Option<u32>,
+}
 
 /// One page of a list of accounts.
 pub(super) async fn page_of_accounts(
     state: &AdminState,
     request: &Request,
     kind: Wanted,
-    owner: Option<Username>,
-    prefix: Option<String>,
-    cursor: Option<String>,
-    limit: Option<u32>,
+    asked: AskedPage,
 ) -> Result<Json<AccountPage>, Problem> {
+    let AskedPage { owner, prefix, email, cursor, limit } = asked;
     let size = page_size(limit)?;
     let after = cursor.map(|cursor| Username::from_text(&cursor)).transpose()?;
     // One more than asked for, to know whether there is a next page.
-    let listing = Listing { kind, owner, prefix, after, limit: size + 1 };
-    let (mut accounts, names) = reading::accounts(&state.provision, request, listing).await?;
+    let email = email.map(|email| Email::from_text(&email)).transpose()?;
+    let listing = Listing { kind, owner, prefix, email, after, limit: size + 1 };
+    let Listed { mut accounts, people, names } = reading::accounts(&state.provision, request, listing).await?;
     let more = accounts.len() > size as usize;
     accounts.truncate(size as usize);
     let next = accounts.last().filter(|_| more).map(|account| account.username.to_string());
-    let accounts = accounts.iter().map(|account| summary(account, &names)).collect();
+    let accounts = accounts.iter().map(|account| summary(account, people.get(&account.id), &names)).collect();
     Ok(Json(AccountPage { accounts, next }))
 }
 
@@ -47,9 +56,12 @@ pub(super) async fn shown(
     Ok(Json(account(&reading::show(&state.provision, request, username, wanted).await?)))
 }
 
-fn summary(account: &Account, names: &Names) -> AccountSummary {
+fn summary(account: &Account, personal: Option<&Personal>, names: &Names) -> AccountSummary {
+    let known = |field| personal.and_then(|personal| personal.text(field)).map(str::to_owned);
     AccountSummary {
         username: account.username.to_string(),
+        name: known(PersonalField::Name),
+        email: known(PersonalField::Email),
         kind: account.kind.slug().to_owned(),
         state: account.state.slug().to_owned(),
         owner: account.kind.owner().map(|owner| names.of(owner)),
@@ -58,7 +70,8 @@ fn summary(account: &Account, names: &Names) -> AccountSummary {
 }
 
 fn account(shown: &Shown) -> AccountView {
-    let Shown { account, owner, holdings, proxies, names } = shown;
+    let Shown { account, owner, holdings, proxies, personal, names } = shown;
+    let known = |field| personal.text(field).map(str::to_owned);
     let mut roles = Vec::new();
     let mut apps = Vec::new();
     for holding in holdings {
@@ -70,6 +83,9 @@ fn account(shown: &Shown) -> AccountView {
     AccountView {
         username: account.username.to_string(),
         id: account.id.to_string(),
+        name: known(PersonalField::Name),
+        email: known(PersonalField::Email),
+        phone: known(PersonalField::Phone),
         kind: account.kind.slug().to_owned(),
         state: account.state.slug().to_owned(),
         inactive: match &account.state {
@@ -136,16 +152,9 @@ pub(super) fn entry(entry: &Entry, names: &Names) -> EntryView {
             .iter()
             .map(|detail| FieldChange {
                 field: detail.field.clone(),
-                before: detail.before.as_ref().map(|value| in_clear(value, names)),
-                after: detail.after.as_ref().map(|value| in_clear(value, names)),
+                before: detail.before.as_ref().map(|value| names.of_value(value)),
+                after: detail.after.as_ref().map(|value| names.of_value(value)),
             })
             .collect(),
-    }
-}
-
-fn in_clear(value: &Value, names: &Names) -> String {
-    match value {
-        Value::Clear(text) => names.of_text(text),
-        Value::Sealed { .. } => "(sealed)".to_owned(),
     }
 }

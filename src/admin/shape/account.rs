@@ -1,6 +1,6 @@
 //! Accounts: people and proxy users.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 /// A person to be added.
@@ -12,6 +12,39 @@ pub struct NewPerson {
     /// Roles to hold from the start.
     #[serde(default)]
     pub roles: Vec<String>,
+    /// What people call this person: 1–200 characters.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// An email address, which nobody else here has.
+    #[serde(default)]
+    pub email: Option<String>,
+    /// A phone number: `+` and 7–15 digits.
+    #[serde(default)]
+    pub phone: Option<String>,
+}
+
+/// What is to become of what is known of a person. A field that is absent stays, one that is `null` is taken away.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PersonChange {
+    /// What people call this person: 1–200 characters.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub name: Option<Option<String>>,
+    /// An email address, which nobody else here has.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub email: Option<Option<String>>,
+    /// A phone number: `+` and 7–15 digits.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub phone: Option<Option<String>>,
+}
+
+/// Tells a field that is `null` from one that is absent.
+#[expect(clippy::option_option, reason = "absent, null, and a value are three things")]
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// A proxy user to be added.
@@ -39,6 +72,10 @@ pub struct AccountNetworks {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AccountSummary {
     pub username: String,
+    /// What people call a person; `null` when it is not known.
+    pub name: Option<String>,
+    /// The email address of a person; `null` when it is not known.
+    pub email: Option<String>,
     /// `person` or `proxy`.
     pub kind: String,
     /// `active` or `inactive`.
@@ -62,6 +99,12 @@ pub struct AccountView {
     pub username: String,
     /// The account's id, which the history keeps when the account is deleted.
     pub id: String,
+    /// What people call a person; `null` when it is not known.
+    pub name: Option<String>,
+    /// The email address of a person; `null` when it is not known.
+    pub email: Option<String>,
+    /// The phone number of a person; `null` when it is not known.
+    pub phone: Option<String>,
     /// `person` or `proxy`.
     pub kind: String,
     /// `active` or `inactive`.

@@ -11,7 +11,9 @@ mod catalogue;
 mod pat;
 mod record;
 
-pub use account::{AccountNetworks, AccountPage, AccountSummary, AccountView, Inactivity, NewPerson, NewProxyUser};
+pub use account::{
+    AccountNetworks, AccountPage, AccountSummary, AccountView, Inactivity, NewPerson, NewProxyUser, PersonChange,
+};
 pub use administrator::{
     AdministratorPage, AdministratorView, EndAdministration, EndedAdministration, NewAdministrator,
 };

@@ -9,7 +9,7 @@ use super::network::parse_network;
 #[derive(Debug, Args)]
 pub struct NameArgument {
     /// The username
-    #[arg(value_name = "NAME")]
+    #[arg(id = "username", value_name = "NAME")]
     pub name: String,
 }
 
@@ -22,13 +22,20 @@ pub enum PersonCommand {
         /// A role to hold from the start; may be given several times
         #[arg(long = "role", value_name = "ROLE")]
         roles: Vec<String>,
+        #[command(flatten)]
+        known: PersonalArguments,
     },
     /// List people
     List {
         /// Only usernames that begin so
         #[arg(long, value_name = "TEXT")]
         prefix: Option<String>,
+        /// Only the person with exactly this email address
+        #[arg(long, value_name = "ADDRESS", conflicts_with = "prefix")]
+        email: Option<String>,
     },
+    /// Change what is known of a person; what is not named stays
+    Set(PersonSetArguments),
     /// Show one person with roles, apps and proxy users
     Show(NameArgument),
     /// Disable a person and all of its proxy users, and revoke their tokens
@@ -37,6 +44,40 @@ pub enum PersonCommand {
     Activate(NameArgument),
     /// Delete a person and all of its proxy users for good; the history stays
     Delete(NameArgument),
+}
+
+/// What is known of a person beside the username; kept sealed.
+#[derive(Debug, Args)]
+pub struct PersonalArguments {
+    /// What people call this person
+    #[arg(long, value_name = "TEXT")]
+    pub name: Option<String>,
+    /// An email address, which nobody else here has
+    #[arg(long, value_name = "ADDRESS")]
+    pub email: Option<String>,
+    /// A phone number, such as `+41 44 123 45 67`; no app is told it
+    #[arg(long, value_name = "NUMBER")]
+    pub phone: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("change").required(true).multiple(true)
+    .args(["name", "email", "phone", "no_name", "no_email", "no_phone"])))]
+pub struct PersonSetArguments {
+    /// The username
+    #[arg(value_name = "NAME")]
+    pub person: String,
+    #[command(flatten)]
+    pub known: PersonalArguments,
+    /// Forget the name
+    #[arg(long, conflicts_with = "name")]
+    pub no_name: bool,
+    /// Forget the email address
+    #[arg(long, conflicts_with = "email")]
+    pub no_email: bool,
+    /// Forget the phone number
+    #[arg(long, conflicts_with = "phone")]
+    pub no_phone: bool,
 }
 
 #[derive(Debug, Subcommand)]

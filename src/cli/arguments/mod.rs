@@ -15,7 +15,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub use account::{NameArgument, NetworksArguments, PersonCommand, ProxyUserCommand};
+pub use account::{
+    NameArgument, NetworksArguments, PersonCommand, PersonSetArguments, PersonalArguments, ProxyUserCommand,
+};
 pub use administrator::{AdminCommand, EndArguments, RightArguments};
 pub use catalogue::{AppCommand, NameCommand, ReasonCommand, RoleCommand};
 pub use operate::{
@@ -134,6 +136,9 @@ mod tests {
             "check --config locum.toml",
             "config schema",
             "person add ann --role reports --role blog/editor",
+            "person add ann --name Ann --email ann@example.org --phone +41441234567",
+            "person set ann --name Ann --no-email --no-phone",
+            "person list --email ann@example.org",
             "person list --json",
             "person show ann",
             "person inactivate ann",

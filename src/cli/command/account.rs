@@ -3,8 +3,12 @@
 use ipnet::IpNet;
 use serde_json::json;
 
-use crate::admin::shape::{AccountNetworks, AccountPage, AccountSummary, AccountView, NewPerson, NewProxyUser};
-use crate::cli::arguments::{NetworksArguments, PersonCommand, ProxyUserCommand};
+use crate::admin::shape::{
+    AccountNetworks, AccountPage, AccountSummary, AccountView, NewPerson, NewProxyUser, PersonChange,
+};
+use crate::cli::arguments::{
+    NetworksArguments, PersonCommand, PersonSetArguments, PersonalArguments, ProxyUserCommand,
+};
 use crate::cli::client::{Client, path, path_with};
 use crate::cli::exit::Failure;
 use crate::cli::output::{Output, fields, instant, list, maybe, minute, table};
@@ -15,22 +19,34 @@ const PAGE: &str = "1000";
 pub(in crate::cli) async fn person(client: &Client, command: PersonCommand, output: Output) -> Result<(), Failure> {
     const PEOPLE: &str = "people";
     match command {
-        PersonCommand::Add { person, roles } => {
-            let new = NewPerson { username: person.name, roles };
+        PersonCommand::Add { person, roles, known: PersonalArguments { name, email, phone } } => {
+            let new = NewPerson { username: person.name, roles, name, email, phone };
             let added: AccountView = client.post(&path(&[PEOPLE]), &new).await?;
             output.answer(&added, |added| {
                 let name = &added.username;
                 format!("added person `{name}`\nnext: locum proxy-user add {name}-ci --owner {name}")
             })
         }
-        PersonCommand::List { prefix } => {
-            let people = all(client, PEOPLE, None, prefix.as_deref()).await?;
+        PersonCommand::List { prefix, email } => {
+            let only = [("prefix", prefix.as_deref()), ("email", email.as_deref())];
+            let people = all(client, PEOPLE, &only).await?;
             output.answer(&people, |people| {
                 let row = |person: &AccountSummary| {
-                    vec![person.username.clone(), person.state.clone(), minute(&person.created_at)]
+                    let (name, email) = (maybe(person.name.as_ref()), maybe(person.email.as_ref()));
+                    vec![person.username.clone(), name, email, person.state.clone(), minute(&person.created_at)]
                 };
-                table(&["USERNAME", "STATE", "ADDED"], people.iter().map(row))
+                table(&["USERNAME", "NAME", "EMAIL", "STATE", "ADDED"], people.iter().map(row))
             })
+        }
+        PersonCommand::Set(PersonSetArguments { person, known, no_name, no_email, no_phone }) => {
+            let becomes = |given: Option<String>, none: bool| if none { Some(None) } else { given.map(Some) };
+            let change = PersonChange {
+                name: becomes(known.name, no_name),
+                email: becomes(known.email, no_email),
+                phone: becomes(known.phone, no_phone),
+            };
+            let changed: AccountView = client.patch(&path(&[PEOPLE, &person]), &change).await?;
+            output.answer(&changed, in_words)
         }
         PersonCommand::Show(name) => show(client, PEOPLE, &name.name, output).await,
         PersonCommand::Inactivate(name) => change(client, PEOPLE, &name.name, "inactivate", output).await,
@@ -55,7 +71,8 @@ pub(in crate::cli) async fn proxy_user(
             })
         }
         ProxyUserCommand::List { owner, prefix } => {
-            let proxy_users = all(client, PROXY_USERS, owner.as_deref(), prefix.as_deref()).await?;
+            let only = [("owner", owner.as_deref()), ("prefix", prefix.as_deref())];
+            let proxy_users = all(client, PROXY_USERS, &only).await?;
             output.answer(&proxy_users, |proxy_users| {
                 let row = |proxy: &AccountSummary| {
                     let owner = maybe(proxy.owner.as_ref());
@@ -76,16 +93,11 @@ pub(in crate::cli) async fn proxy_user(
     }
 }
 
-async fn all(
-    client: &Client,
-    kind: &str,
-    owner: Option<&str>,
-    prefix: Option<&str>,
-) -> Result<Vec<AccountSummary>, Failure> {
+async fn all(client: &Client, kind: &str, only: &[(&str, Option<&str>)]) -> Result<Vec<AccountSummary>, Failure> {
     let mut accounts = Vec::new();
     let mut cursor: Option<String> = None;
     loop {
-        let query = [("owner", owner), ("prefix", prefix), ("cursor", cursor.as_deref()), ("limit", Some(PAGE))];
+        let query = [only, &[("cursor", cursor.as_deref()), ("limit", Some(PAGE))]].concat();
         let page: AccountPage = client.get(&path_with(&[kind], &query)).await?;
         accounts.extend(page.accounts);
         cursor = page.next;
@@ -107,9 +119,12 @@ pub(super) fn in_words(account: &AccountView) -> String {
         Some(why) => format!("{} since {} by {} ({})", account.state, instant(&why.at), why.by, why.reason),
     };
     let mut pairs = vec![("username", account.username.clone()), ("kind", account.kind.clone()), ("state", state)];
-    match &account.owner {
-        Some(owner) => pairs.extend([("owner", owner.clone()), ("used from", from(account))]),
-        None => pairs.push(("proxy users", list(&account.proxy_users))),
+    if let Some(owner) = &account.owner {
+        pairs.extend([("owner", owner.clone()), ("used from", from(account))]);
+    } else {
+        let known = [("name", &account.name), ("email", &account.email), ("phone", &account.phone)];
+        pairs.extend(known.into_iter().filter_map(|(what, known)| Some((what, known.clone()?))));
+        pairs.push(("proxy users", list(&account.proxy_users)));
     }
     pairs.push(("roles", list(&account.roles)));
     pairs.push(("apps", list(&account.apps)));

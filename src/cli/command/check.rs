@@ -11,6 +11,7 @@ use crate::cli::output::{Output, print};
 use crate::cli::{find, in_process};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{self, Purpose, Settings};
+use crate::seal::SealError;
 use crate::server::acme::{self, Obtained};
 use crate::server::secrets::{self, SecretsError};
 use crate::server::tls::Certificates;
@@ -35,7 +36,11 @@ pub(in crate::cli) async fn check(global: &Global, output: Output) -> Result<(),
     let settings = find::load(&file, Purpose::Serve)?;
     let keys = &settings.secrets;
     secrets::read(&keys.pepper_file, &keys.tombstone_key_file).map_err(Failure::failed)?;
+    let keyring = secrets::keyring(&keys.master_key).map_err(Failure::failed)?;
     let mut warnings = Vec::new();
+    if keyring.newest().is_none() {
+        warnings.push(SealError::NoMasterKey.to_string());
+    }
     match secrets::history_key(&keys.history_key_file) {
         Ok(_) => {}
         // An installation of an earlier version has none, and serves as well as ever.
@@ -77,6 +82,8 @@ async fn store_in_words(settings: &Settings) -> Result<String, Failure> {
     }
     let store = in_process::open_store(settings, Arc::new(SystemClock)).await?;
     let head = async { store.read().await?.head().await }.await.map_err(Failure::failed);
+    let readable = in_process::readable(&store, &settings.secrets).await;
     store.close().await;
+    readable?;
     Ok(format!("the database answers; its history has {} entries", head?.sequence))
 }

@@ -1,6 +1,7 @@
 //! The small tables: administration, lockout, throttle, tokens, keys, log.
 
 use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
 
 use super::{Findings, Surroundings};
 use crate::authn::ThrottleSettings;
@@ -11,7 +12,7 @@ use crate::config::file::{
 };
 use crate::config::nearest::{listed, nearest};
 use crate::config::problems::Problem;
-use crate::config::settings::{AdminSettings, PatsSettings, SecretsSettings};
+use crate::config::settings::{AdminSettings, MasterKeySource, PatsSettings, SecretsSettings};
 use crate::config::tree::At;
 use crate::directory::{pat, token};
 use crate::telemetry::log;
@@ -84,18 +85,25 @@ pub(super) fn secrets(
     let tombstone_key_file = around.path(&tombstone_at, &table.tombstone_key_file, findings);
     let history_at = at.key("history_key_file");
     let history_key_file = around.path(&history_at, &table.history_key_file, findings);
+    let master_at = at.key("master_key_file");
+    let master_key = master_key(table, at, around, findings);
     let settings = SecretsSettings {
         pepper_file: pepper_file?,
         tombstone_key_file: tombstone_key_file?,
         history_key_file: history_key_file?,
+        master_key: master_key?,
     };
-    let SecretsSettings { pepper_file, tombstone_key_file, history_key_file } = &settings;
+    let SecretsSettings { pepper_file, tombstone_key_file, history_key_file, master_key } = &settings;
+    let is_master = |file: &PathBuf| matches!(master_key, MasterKeySource::File(master) if master == file);
     let never = "give each key a file of its own: the pepper is rotated, this key never is";
     let apart = "give each key a file of its own";
     let same = [
         (&tombstone_at, tombstone_key_file == pepper_file, "pepper_file", never),
         (&history_at, history_key_file == pepper_file, "pepper_file", apart),
         (&history_at, history_key_file == tombstone_key_file, "tombstone_key_file", apart),
+        (&master_at, is_master(pepper_file), "pepper_file", apart),
+        (&master_at, is_master(tombstone_key_file), "tombstone_key_file", apart),
+        (&master_at, is_master(history_key_file), "history_key_file", apart),
     ];
     if let Some((at, _, other, advice)) = same.into_iter().find(|(_, same, ..)| *same) {
         let wrong = format!("`{}` is the same file as `secrets.{other}`", at.name());
@@ -103,6 +111,29 @@ pub(super) fn secrets(
         return None;
     }
     Some(settings)
+}
+
+/// Where the master key is: in the environment, else what a program prints, else in its file.
+fn master_key(
+    table: &SecretsTable,
+    at: &At<'_>,
+    around: &Surroundings<'_>,
+    findings: &mut Findings,
+) -> Option<MasterKeySource> {
+    if let Some(text) = &table.master_key {
+        return Some(MasterKeySource::Text(text.clone()));
+    }
+    if let [program, ..] = &table.master_key_command[..] {
+        if !Path::new(program).is_absolute() {
+            let at = at.key("master_key_command");
+            let wrong = format!("`{}` begins with {}, which is not the path of a program", at.name(), quoted(program));
+            findings.add(Problem::at(at.place(), wrong).instead("give its whole path, such as `/usr/local/bin/kms`"));
+            return None;
+        }
+        return Some(MasterKeySource::Command(table.master_key_command.clone()));
+    }
+    let file = around.path(&at.key("master_key_file"), &table.master_key_file, findings)?;
+    Some(MasterKeySource::File(file))
 }
 
 /// What `tracing` would silently take for the name of a target is refused: `inof` would write nothing at all.

@@ -63,6 +63,7 @@ pub async fn history(
         let mut names = Names::default();
         for entry in &entries {
             let action = &entry.action;
+            names.open(&mut reader, provision, entry).await?;
             names.add_actor(&mut reader, &action.actor).await?;
             for id in action.target.iter().chain(&action.on_behalf_of) {
                 names.add(&mut reader, *id).await?;

@@ -3,6 +3,7 @@
 use crate::clock::Timestamp;
 use crate::directory::owner_cascade::Change;
 use crate::directory::{Account, AccountId, Actor, Holding, Networks, PublicId, ReasonCode, State, Username};
+use crate::seal::KeyId;
 use crate::store::error::{Conflict, StoreError};
 use crate::store::value::{Row, int};
 use crate::store::writer::Writer;
@@ -164,7 +165,7 @@ impl Writer {
         Ok(())
     }
 
-    /// P12: gone with its tokens, grants and counts. Its tombstone is the caller's to write, who has
+    /// P12: gone with its tokens, grants and counts, and with the key of what is known of it (U7). Its tombstone is the caller's to write, who has
     /// the key.
     async fn delete(&mut self, account: AccountId, applied: &mut Applied) -> Result<(), StoreError> {
         const TOKENS: &str = "SELECT public_id FROM pats WHERE account = $1 AND revoked_at IS NULL ORDER BY public_id";
@@ -172,7 +173,8 @@ impl Writer {
         let id = account.as_bytes().as_slice();
         let tokens = self.rows(TOKENS, vec![id.into()]).await?;
         add_revoked(account, &tokens, applied)?;
-        self.execute(ACCOUNT, vec![id.into()]).await.map(|_| ())
+        self.execute(ACCOUNT, vec![id.into()]).await?;
+        self.destroy_data_key(KeyId::of_person(account)).await
     }
 }
 
