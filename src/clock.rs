@@ -28,6 +28,13 @@ impl Timestamp {
         Self(self.0.saturating_add(millis))
     }
 
+    /// The instant `duration` earlier; saturates at the beginning of representable time.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(millis))
+    }
+
     /// How long after `earlier` this is; zero when it is not after it.
     pub fn since(self, earlier: Self) -> Duration {
         let millis = self.0.saturating_sub(earlier.0);

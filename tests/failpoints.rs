@@ -3,6 +3,13 @@
 
 #![cfg(feature = "failpoints")]
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![expect(unreachable_pub, reason = "the harness is shared by several tests, each a crate of its own")]
+
+#[path = "harness/postgres.rs"]
+#[expect(dead_code, reason = "the harness is shared, and not all of it is needed here")]
+mod postgres;
+#[path = "failpoints/trim.rs"]
+mod trim;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -117,6 +117,7 @@ fn table() -> OpenApiRouter<AdminState> {
         .routes(routes!(route::audit::checkpoint))
         .routes(routes!(route::audit::key))
         .routes(routes!(route::audit::export))
+        .routes(routes!(route::audit::trim))
         .layer(DefaultBodyLimit::max(LARGEST_AUDIT))
         .layer(from_fn_with_state(AUDIT_TIMEOUT, guard::bounded));
     let others = OpenApiRouter::new()

@@ -94,10 +94,14 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
         | Refusal::UnknownReason { .. }
         | Refusal::UnknownPat(_)
         | Refusal::NameNotKept(_)
-        | Refusal::NoSuchEntry { .. } => StatusCode::NOT_FOUND,
-        Refusal::UnknownNamespace(_) | Refusal::PatWish(_) | Refusal::ReasonText(_) | Refusal::SameAccount(_) => {
-            StatusCode::UNPROCESSABLE_ENTITY
-        }
+        | Refusal::NoSuchEntry { .. }
+        | Refusal::MovedOut { .. } => StatusCode::NOT_FOUND,
+        Refusal::UnknownNamespace(_)
+        | Refusal::PatWish(_)
+        | Refusal::ReasonText(_)
+        | Refusal::SameAccount(_)
+        | Refusal::NoAge
+        | Refusal::TooYoung { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         Refusal::NotAPerson(_)
         | Refusal::LastSuperAdministrator(_)
         | Refusal::NotAnAdministrator(_)
@@ -116,7 +120,11 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
         | Refusal::NoMasterKey(_)
         | Refusal::RoleExists(_)
         | Refusal::ReasonExists(_)
-        | Refusal::HistoryKey(_) => StatusCode::CONFLICT,
+        | Refusal::HistoryKey(_)
+        | Refusal::NoArchive
+        | Refusal::TrimmedAlready
+        | Refusal::BrokenHistory(_)
+        | Refusal::Archive { .. } => StatusCode::CONFLICT,
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod app;
 mod certificates;
+mod history;
 mod limits;
 mod listening;
 mod resilience;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub(crate) use app::{AppTable, AppTlsTable, HeaderPreset, Identity, PathReading};
 pub(crate) use certificates::{AcmeTable, CertificateTable};
+pub(crate) use history::HistoryTable;
 pub(crate) use limits::{LimitsTable, Per, RateLimitTable};
 pub(crate) use listening::{ServerTable, TrustedHeader};
 pub(crate) use resilience::{HealthTable, OutlierTable, RetryTable};
@@ -62,6 +64,11 @@ pub(crate) struct File {
     /// Keep copies of them somewhere else than the backup of the store: the backup is worthless to a thief without
     /// them, and to you as well.
     pub(crate) secrets: SecretsTable,
+    /// For how long the action history is kept, and where older entries go.
+    ///
+    /// Older entries are moved to files of the archive, as `locum audit export` writes them, and removed here once those are
+    /// on the disk. `locum audit verify --archive` proves both together.
+    pub(crate) history: HistoryTable,
     /// What the gateway writes about itself.
     pub(crate) log: LogTable,
     /// Spans of OpenTelemetry, sent to a collector.

@@ -72,6 +72,7 @@ impl Settings {
             longest_life: self.pats.longest_life,
             confirm_within: self.pats.confirm_within,
             default_apps: by_default.map(|app| app.name().clone()).collect(),
+            retention: self.history.clone(),
         }
     }
 

@@ -22,6 +22,7 @@ use crate::gateway::{
     Timeouts, TransportSettings, TunnelSettings,
 };
 use crate::policy::{AppRoutes, RateLimit};
+use crate::provision::RetentionSettings;
 use crate::store::Location;
 use crate::telemetry::{log, trace};
 
@@ -47,6 +48,8 @@ pub struct Settings {
     pub judgement_wait: Duration,
     pub pats: PatsSettings,
     pub secrets: SecretsSettings,
+    /// What becomes of old entries of the history.
+    pub history: RetentionSettings,
     pub log: log::Settings,
     /// Which requests the access log has.
     pub access_log: AccessLogSettings,

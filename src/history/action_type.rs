@@ -68,6 +68,7 @@ action_types! {
     AppDisabled = "app_disabled", Locum, "An app vanished from the configuration; its roles are kept.";
     AppEnabled = "app_enabled", Locum, "A vanished app came back to the configuration.";
     ConfigReloaded = "config_reloaded", Either, "The configuration was read anew and taken up: asked for by an operator, or by SIGHUP.";
+    HistoryTrimmed = "history_trimmed", Either, "Old entries of the history were moved to the archive: asked for by an operator, or by their age.";
     OperationRefused = "operation_refused", Operator, "An identified caller tried something that a rule refuses; nothing changed.";
     AttemptFailed = "attempt_failed", Locum, "A failed attempt to authenticate was counted.";
     AttemptsLocked = "attempts_locked", Locum, "Too many failures in a row: the account was shut.";

@@ -29,6 +29,8 @@ use crate::directory::key_lines::hex_bytes;
 pub enum Purpose {
     /// The history stood here.
     Checkpoint,
+    /// What is kept begins after this: the rest was moved to the archive (H7).
+    Base,
 }
 
 /// A statement about the history.
@@ -49,6 +51,7 @@ impl Purpose {
     const fn slug(self) -> &'static str {
         match self {
             Self::Checkpoint => "checkpoint",
+            Self::Base => "base",
         }
     }
 }
@@ -138,15 +141,28 @@ pub enum Forged {
     OtherKey { purpose: &'static str, found: PublicKey, expected: PublicKey },
     #[error("the {purpose} speaks of the installation {found}, and this one is {expected}")]
     OtherInstallation { purpose: &'static str, found: Uuid, expected: Uuid },
+    #[error("it is a {found}, and a {expected} has to stand there")]
+    OtherPurpose { found: &'static str, expected: &'static str },
 }
 
 impl Signed {
-    /// Whether the holder of `key` said this, of this installation.
+    /// Whether the holder of `key` said this as a checkpoint of this installation.
     ///
     /// # Errors
     /// Says what does not agree.
     pub fn check(&self, key: &PublicKey, installation: Uuid) -> Result<(), Forged> {
+        self.check_as(Purpose::Checkpoint, key, installation)
+    }
+
+    /// The same for any purpose.
+    ///
+    /// # Errors
+    /// Says what does not agree.
+    pub fn check_as(&self, expected: Purpose, key: &PublicKey, installation: Uuid) -> Result<(), Forged> {
         let (purpose, found) = (self.statement.purpose.slug(), self.statement.installation);
+        if self.statement.purpose != expected {
+            return Err(Forged::OtherPurpose { found: purpose, expected: expected.slug() });
+        }
         if self.public_key != *key {
             return Err(Forged::OtherKey { purpose, found: self.public_key, expected: *key });
         }
@@ -256,6 +272,10 @@ mod tests {
     fn a_statement_that_was_changed_is_not_believed() {
         let signed = key('a').sign(statement());
         let (key_a, key_b, here) = (key('a').public_key(), key('b').public_key(), Uuid::from_u128(7));
+        let as_base = Signed { statement: Statement { purpose: Purpose::Base, ..statement() }, ..signed.clone() };
+        assert_eq!(as_base.check_as(Purpose::Base, &key_a, here), Err(Forged::Signature("base")));
+        let other = Forged::OtherPurpose { found: "base", expected: "checkpoint" };
+        assert_eq!(as_base.check(&key_a, here), Err(other));
         let forgeries: [fn(&mut Signed); 5] = [
             |signed| signed.statement.sequence -= 1,
             |signed| signed.statement.hash = ChainHash::GENESIS,

@@ -30,6 +30,18 @@ pub enum Line {
     Checkpoint(Signed),
 }
 
+/// How a file of an archive is called that holds these entries (H7).
+pub fn archive_name(from: u64, through: u64) -> String {
+    format!("history-{from:012}-{through:012}.jsonl")
+}
+
+/// The first and the last entry of a file of an archive, by its name; `None` when it is called otherwise.
+pub fn archive_span(name: &str) -> Option<(u64, u64)> {
+    let (from, through) = name.strip_prefix("history-")?.strip_suffix(".jsonl")?.split_once('-')?;
+    let span = (from.parse().ok()?, through.parse().ok()?);
+    (archive_name(span.0, span.1) == name).then_some(span)
+}
+
 /// What an export begins with: whose history it is, and the entry that its first one follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {

@@ -26,6 +26,7 @@ pub mod reading;
 pub mod reason;
 mod refusal;
 mod request;
+pub mod retention;
 pub mod role;
 pub mod sealing;
 
@@ -38,6 +39,7 @@ use arc_swap::ArcSwap;
 
 pub use refusal::{Error, Refusal, Wanted};
 pub use request::{Caller, Request};
+pub use retention::RetentionSettings;
 
 use crate::clock::Clock;
 use crate::cluster::{FailureCounts, InFlight, Subjects};
@@ -66,6 +68,8 @@ pub struct Settings {
     pub confirm_within: Duration,
     /// Apps that every person added has access to (R8).
     pub default_apps: BTreeSet<AppName>,
+    /// What becomes of old entries of the history (H7).
+    pub retention: RetentionSettings,
 }
 
 impl Default for Settings {
@@ -75,6 +79,7 @@ impl Default for Settings {
             longest_life: crate::directory::pat::LONGEST_LIFE,
             confirm_within: Duration::from_mins(15),
             default_apps: BTreeSet::new(),
+            retention: RetentionSettings::default(),
         }
     }
 }
@@ -95,6 +100,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     random: Random,
     settings: ArcSwap<Settings>,
+    /// Held while old entries of the history are moved out: one at a time.
+    trimming: tokio::sync::Mutex<()>,
 }
 
 /// The parts of a [`Provision`], for whoever puts it together.
@@ -148,6 +155,7 @@ impl Provision {
             clock,
             random,
             settings,
+            trimming: tokio::sync::Mutex::default(),
         }))
     }
 

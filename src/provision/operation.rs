@@ -150,7 +150,13 @@ impl Provision {
         }
     }
 
-    async fn record_refusal(&self, request: &Request, attempt: Attempt, refusal: &Refusal) -> Result<(), Error> {
+    /// Records what an identified caller was refused.
+    pub(super) async fn record_refusal(
+        &self,
+        request: &Request,
+        attempt: Attempt,
+        refusal: &Refusal,
+    ) -> Result<(), Error> {
         let mut action = request
             .action(ActionType::OperationRefused)
             .detail("operation", None, Some(attempt.operation))

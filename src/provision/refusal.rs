@@ -3,6 +3,7 @@
 //! A refusal is an answer: it has a stable code, it names the rule, and it is recorded where an
 //! identified caller tried a change. A fault is no answer: nothing is known but that nothing changed.
 
+use crate::clock::Timestamp;
 use crate::directory::administrator::Level;
 use crate::directory::owner_cascade::CascadeRefusal;
 use crate::directory::pat::PatRefusal;
@@ -102,6 +103,20 @@ pub enum Refusal {
     HistoryKey(String),
     #[error("the history has no entry {sequence} to begin with: its last is {last}")]
     NoSuchEntry { sequence: u64, last: u64 },
+    #[error("entry {sequence} was moved to the archive: what is kept here begins with entry {first}")]
+    MovedOut { sequence: u64, first: u64 },
+    #[error("nothing is moved out of the history before `[history] archive` names a folder for it")]
+    NoArchive,
+    #[error("say before which instant: `[history] keep`, the age that would say it, is not set")]
+    NoAge,
+    #[error("what is younger than `[history] keep` stays: nothing after {latest} can be moved out")]
+    TooYoung { latest: Timestamp },
+    #[error("old entries are being moved to the archive already: wait until that is done")]
+    TrimmedAlready,
+    #[error("the history does not hold, and so nothing is moved out of it: {0}; see `locum audit verify`")]
+    BrokenHistory(String),
+    #[error("the archive `{place}` cannot be used: {why}")]
+    Archive { place: String, why: String },
 }
 
 fn suggest(nearest: &[String]) -> String {
@@ -170,6 +185,13 @@ impl Refusal {
             Self::SameAccount(_) => "same_account",
             Self::HistoryKey(_) => "history_key",
             Self::NoSuchEntry { .. } => "no_such_entry",
+            Self::MovedOut { .. } => "moved_out",
+            Self::NoArchive => "no_archive",
+            Self::NoAge => "no_age",
+            Self::TooYoung { .. } => "too_young",
+            Self::TrimmedAlready => "trimmed_already",
+            Self::BrokenHistory(_) => "broken_history",
+            Self::Archive { .. } => "archive",
         }
     }
 
@@ -199,7 +221,6 @@ impl Refusal {
             Self::EmailTaken => Some("U1"),
             Self::NoMasterKey(_) => Some("E1"),
             Self::UnknownApp { .. } => Some("R8"),
-            Self::HistoryKey(_) | Self::NoSuchEntry { .. } => Some("H5"),
             Self::OwnAdministration
             | Self::HigherLevel(_)
             | Self::NotAnAdministrator(_)
@@ -207,6 +228,13 @@ impl Refusal {
             Self::LastSuperAdministrator(_) => Some("A4"),
             Self::AdministrationInactive(_) => Some("A5"),
             Self::CallerEnded => Some("A6"),
+            Self::HistoryKey(_) | Self::NoSuchEntry { .. } | Self::BrokenHistory(_) => Some("H5"),
+            Self::MovedOut { .. }
+            | Self::NoArchive
+            | Self::NoAge
+            | Self::TooYoung { .. }
+            | Self::TrimmedAlready
+            | Self::Archive { .. } => Some("H7"),
             Self::NotAllowed(_) | Self::UnknownAccount { .. } | Self::UnknownPat(_) | Self::SameAccount(_) => None,
         }
     }

@@ -25,6 +25,8 @@ use crate::store::{LockError, NodeLock, OpenError, Store};
 const SWEEP: Duration = Duration::from_millis(250);
 /// How often it is looked for tokens whose successors have taken their place (T7).
 const RETIRE: Duration = Duration::from_secs(1);
+/// How often entries of the history are looked for that are older than they are kept (H7).
+const TRIM: Duration = Duration::from_hours(1);
 /// How long that rests after the store could not be asked.
 const RETIRE_AGAIN: Duration = Duration::from_secs(10);
 
@@ -119,6 +121,7 @@ impl House {
         let by_the_clock = vec![
             tokio::spawn(sweep(in_flight.clone(), clock)).abort_handle(),
             tokio::spawn(end_retired(provision.clone())).abort_handle(),
+            tokio::spawn(trim_by_age(provision.clone())).abort_handle(),
         ];
         Ok(Self { store, lock, provision, authn, authz, in_flight, lockout, answering, by_the_clock })
     }
@@ -198,6 +201,27 @@ async fn end_retired(provision: Provision) {
             Err(error) => {
                 tracing::warn!(%error, "tokens whose place others have taken could not be ended; they are refused all the same");
                 tokio::time::sleep(RETIRE_AGAIN).await;
+            }
+        }
+    }
+}
+
+/// Moves old entries of the history out. Stopping it in the midst loses nothing: the next run goes on.
+async fn trim_by_age(provision: Provision) {
+    let mut tick = tokio::time::interval(TRIM);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        match provision::retention::trim_by_age(&provision).await {
+            Ok(None) => {}
+            Ok(Some(trimmed)) if trimmed.entries == 0 => {}
+            Ok(Some(trimmed)) => {
+                let (entries, from) = (trimmed.entries, trimmed.from);
+                tracing::info!(entries, from, files = ?trimmed.files, "old entries of the history were moved out");
+            }
+            Err(error) => {
+                metrics::counter!("locum_history_trim_failures_total").increment(1);
+                tracing::error!(%error, "old entries of the history could not be moved out: they stay until they can");
             }
         }
     }

@@ -35,6 +35,7 @@ pub(crate) enum Booking {
     Forget(AccountId),
     Used(Vec<(PublicId, Timestamp)>),
     Rehash { public_id: PublicId, from: PepperVersion, to: PepperVersion, hash: TokenHash },
+    RemoveMovedOut { limit: u32 },
 }
 
 /// What booking came to.
@@ -42,6 +43,7 @@ pub(crate) enum Booking {
 pub(crate) enum Booked {
     Counted(Counted),
     Reset(Reset),
+    Removed(u64),
     Done,
 }
 
@@ -109,6 +111,15 @@ impl Bookkeeping {
         self.book(Booking::Rehash { public_id, from, to, hash }).await.map(|_| ())
     }
 
+    /// Removes entries of the history that stand before its base, at most `limit`, the oldest first; answers how many.
+    /// That they were moved out is on record with the base (H7).
+    pub async fn remove_moved_out(&self, limit: u32) -> Result<u64, StoreError> {
+        match self.book(Booking::RemoveMovedOut { limit }).await? {
+            Booked::Removed(removed) => Ok(removed),
+            other => Err(StoreError::Fault { why: format!("a removal was answered by {other:?}") }),
+        }
+    }
+
     async fn counted(&self, booking: Booking) -> Result<Counted, StoreError> {
         match self.book(booking).await? {
             Booked::Counted(counted) => Ok(counted),
@@ -152,6 +163,7 @@ pub(crate) async fn book(writer: &mut Writer, booking: &Booking) -> Result<Booke
             rehash(writer, *public_id, (*from, *to), hash).await?;
             Booked::Done
         }
+        Booking::RemoveMovedOut { limit } => Booked::Removed(remove_moved_out(writer, *limit).await?),
     })
 }
 
@@ -200,6 +212,20 @@ async fn save(session: &mut Session, account: AccountId, streak: &Streak) -> Res
 async fn remove(session: &mut Session, account: AccountId) -> Result<(), StoreError> {
     const SQL: &str = "DELETE FROM failures WHERE account = $1";
     session.execute(SQL, vec![account.as_bytes().as_slice().into()]).await.map(|_| ())
+}
+
+async fn remove_moved_out(session: &mut Session, limit: u32) -> Result<u64, StoreError> {
+    const FIRST: &str = "SELECT min(sequence) AS first FROM history";
+    const MARKS: &str = "DELETE FROM history_marks WHERE sequence <= $1";
+    const ENTRIES: &str = "DELETE FROM history WHERE sequence <= $1";
+    let base = session.begins_after().await?.sequence;
+    let first = session.row(FIRST, Vec::new()).await?.map_or(Ok(None), |row| row.optional_int("first"))?;
+    let Some(first) = first.and_then(|first| u64::try_from(first).ok()).filter(|first| *first <= base) else {
+        return Ok(0);
+    };
+    let through = base.min(first + u64::from(limit.max(1)) - 1);
+    session.execute(MARKS, vec![int(through)]).await?;
+    session.execute(ENTRIES, vec![int(through)]).await
 }
 
 async fn rehash(

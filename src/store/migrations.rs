@@ -45,6 +45,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(5, "0005_installation.sql"),
     migration!(6, "0006_callers.sql"),
     migration!(7, "0007_personal.sql"),
+    migration!(8, "0008_history_base.sql"),
 ];
 
 const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;

@@ -43,7 +43,7 @@ pub use job::{Committed, Outcome};
 pub use node_lock::{LockError, NodeLock};
 pub use reader::Reader;
 pub use session::{
-    AccountFilter, AdministratorFilter, AppRecord, AuditError, Head, HistoryFilter, KeptPat, KindFilter, LookUp,
+    AccountFilter, AdministratorFilter, AppRecord, AuditError, Base, Head, HistoryFilter, KeptPat, KindFilter, LookUp,
     MasterUse, Principal, SealedPersonal, Session,
 };
 pub use writer::{Applied, ApplyContext, Writer};

@@ -21,7 +21,7 @@ pub use accounts::{AccountFilter, KindFilter};
 pub use administrators::AdministratorFilter;
 pub use audit::AuditError;
 pub use credentials::{KeptPat, LookUp};
-pub use history::HistoryFilter;
+pub use history::{Base, HistoryFilter};
 pub use holdings::Principal;
 pub use records::{AppRecord, Head};
 pub use sealed::{MasterUse, SealedPersonal};

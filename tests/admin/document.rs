@@ -72,6 +72,7 @@ fn every_operation_has_its_line_of_the_command_line() {
         ("get /v1/audit/checkpoint", "audit checkpoint"),
         ("get /v1/audit/export", "audit export"),
         ("get /v1/audit/key", "audit key"),
+        ("post /v1/audit/trim", "audit trim --before 2026-01-01T00:00:00Z --dry-run"),
         ("get /v1/history", "history"),
         ("post /v1/pats/check", "pat check"),
         ("get /v1/pats/{public_id}", "pat show 0123456789ab"),

@@ -22,7 +22,7 @@ use locum::directory::AppName;
 use locum::directory::pepper::Peppers;
 use locum::directory::tombstone::TombstoneKey;
 use locum::history::checkpoint::SigningKey;
-use locum::provision::{Parts, Provision, Settings, app};
+use locum::provision::{Parts, Provision, RetentionSettings, Settings, app};
 use locum::seal::Keyring;
 use locum::store::{self, Location, Store};
 use serde_json::Value;
@@ -76,7 +76,13 @@ impl Api {
             history_key: Arc::new(|| Ok(SigningKey::parse(&"ef".repeat(32)).unwrap())),
             clock: clock.clone(),
             random: Arc::new(|buffer| rand::fill(buffer)),
-            settings: Settings::default(),
+            settings: Settings {
+                retention: RetentionSettings {
+                    archive: Some(folder.path().join("archive")),
+                    ..RetentionSettings::default()
+                },
+                ..Settings::default()
+            },
         });
         app::register(&provision, [AppName::parse("blog").unwrap()].into()).await.unwrap();
         let mut state = AdminState::new(provision);

@@ -265,6 +265,13 @@ fn rows() -> Vec<Row> {
             ("/v1/audit", json!({ "checkpoints": 1 })),
             "invalid_request",
         ),
+        row(
+            "post /v1/audit/trim",
+            ("/v1/audit/trim", json!({ "before": crate::NOON.to_string(), "dry_run": true })),
+            &[],
+            ("/v1/audit/trim", json!({ "before": "yesterday" })),
+            "invalid_request",
+        ),
         look("get /v1/audit/checkpoint", "/v1/audit/checkpoint", "/v1/audit/checkpoint?x=1", ""),
         look("get /v1/audit/key", "/v1/audit/key", "/v1/audit/key?x=1", ""),
         look("get /v1/audit/export", "/v1/audit/export", "/v1/audit/export?from=99999", "no_such_entry"),

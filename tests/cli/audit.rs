@@ -4,7 +4,9 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
+use locum::clock::Timestamp;
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
@@ -183,4 +185,59 @@ fn a_checkpoint_is_checked_by_another_program() {
     assert!(verify().status.success(), "{:?}", verify());
     std::fs::write(at.path().join("text"), "another text").unwrap();
     assert!(!verify().status.success());
+}
+
+/// H7: old entries go to the archive, and it and the rest are proven together, by checkpoints of both too.
+#[test]
+fn the_history_is_proven_across_the_archive() {
+    let at = Installation::new();
+    let file = at.configuration();
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains("#archive = \"history\""), "the template shows the key");
+    std::fs::write(&file, text.replace("#archive = \"history\"", "archive = \"old\"")).unwrap();
+    let first = at.say(&["audit", "checkpoint"]);
+    at.say(&["person", "add", "ann"]);
+    let kept = at.path().join("kept.jsonl");
+    std::fs::write(&kept, first + &at.say(&["audit", "checkpoint"])).unwrap();
+    let last = Timestamp::parse(at.json(&["history", "--limit", "1"])[0]["at"].as_str().unwrap()).unwrap();
+    let cut = last.plus(Duration::from_millis(1)).to_string();
+    at.say(&["person", "add", "bob"]);
+    assert!(at.say(&["audit", "trim", "--before", &cut, "--dry-run"]).starts_with("would move 4 entries before "));
+    let trimmed = at.json(&["audit", "trim", "--before", &cut]);
+    let file = at.path().join("old/history-000000000001-000000000004.jsonl");
+    assert_eq!((&trimmed["entries"], &trimmed["files"]), (&json!(4), &json!([file.to_str().unwrap()])), "{trimmed}");
+    assert!(at.say(&["audit", "trim", "--before", &cut]).starts_with("no entries before "));
+    assert_eq!(at.refused(&["audit", "trim"])["code"], "no_age");
+
+    std::fs::write(&kept, std::fs::read_to_string(&kept).unwrap() + &at.say(&["audit", "checkpoint"])).unwrap();
+    let kept = kept.to_str().unwrap();
+    let old = at.path().join("old");
+    let old = old.to_str().unwrap();
+    assert!(at.say(&["audit", "verify"]).contains("entries up to 4 are in the archive"));
+    let elsewhere = at.run(&["audit", "verify", "--checkpoint", kept]);
+    assert!(elsewhere.err.contains("check it against what holds that entry"), "{elsewhere:?}");
+    for archive in [old, file.to_str().unwrap()] {
+        let whole = at.json(&["audit", "verify", "--archive", archive, "--checkpoint", kept]);
+        let said = (&whole["whole"], &whole["archive_from"], &whole["checkpoints"], &whole["begins_after"]);
+        assert_eq!(said, (&json!(true), &json!(1), &json!(3), &json!(4)), "{whole}");
+    }
+    let said = at.say(&["audit", "verify", "--archive", old]);
+    assert!(said.starts_with("the history is whole: entries 1 to 4 in the archive and the rest to "), "{said}");
+    assert!(at.run(&["audit", "export", "--from", "2"]).err.contains("was moved to the archive"));
+    let line = at.say(&["audit", "export"]);
+    assert!(line.starts_with("{\"locum_history\":1,") && line.contains("\"follows\":{\"sequence\":4,"), "{line}");
+
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replacen("\"type\":\"user_added\"", "\"type\":\"user_deleted\"", 1)).unwrap();
+    let broken = at.run(&["audit", "verify", "--archive", old]);
+    assert!(broken.code == 1 && broken.err.contains("other things than its bytes do"), "{broken:?}");
+    std::fs::write(&file, text).unwrap();
+
+    // Without the installation's word nothing begins elsewhere than at its first entry.
+    tamper(
+        &at,
+        "DROP TRIGGER history_base_moves_forward; UPDATE history_base SET signed = replace(signed, '\"sequence\":4', '\"sequence\":2')",
+    );
+    let forged = at.run(&["audit", "verify"]);
+    assert!(forged.code == 1 && forged.err.contains("not as this installation signed it"), "{forged:?}");
 }

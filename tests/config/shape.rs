@@ -155,7 +155,7 @@ fn a_problem_stays_on_one_line_whatever_is_written() {
     assert_eq!(
         wrong_beside_an_app("[\"a\\nb\"]\n[redis]\nurl_file = \"\"\"a\nb\"\"\""),
         "locum.toml:4:2: unknown key `a\\nb` at the top level; known here: `server`, `admin`, `monitoring`, `store`, `redis`, \
-         `lockout`, `throttle`, `limits`, `pats`, `secrets`, `log`, `tracing` and `apps`\n\
+         `lockout`, `throttle`, `limits`, `pats`, `secrets`, `history`, `log`, `tracing` and `apps`\n\
          locum.toml:6:12: `redis.url_file`: `/etc/locum/a\\nb` cannot be read: entity not found; give a file that Locum \
          may read"
     );

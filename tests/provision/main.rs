@@ -14,6 +14,7 @@ mod life;
 mod lockout;
 mod names;
 mod personal;
+mod retention;
 mod rights;
 mod roles;
 mod tokens;

@@ -153,7 +153,7 @@ claims! {
         for (grade, may) in [(Grade::None, false), (Grade::Administrator, false), (Grade::SuperAdministrator, true)] {
             let request = world.signed_in("ada", grade, &[]).await;
             let tried = [
-                refused(reading::export(&world.provision, &request, 1).await.map(|_| ())),
+                refused(reading::export(&world.provision, &request, Some(1)).await.map(|_| ())),
                 refused(reading::checkpoint(&world.provision, &request).await.map(|_| ())),
             ];
             for result in &tried {

@@ -24,6 +24,9 @@ use locum::provision::{
 };
 use locum::seal::Keyring;
 use locum::store::{self, Location, Outcome, Store, StoreError};
+use secrecy::ExposeSecret as _;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
 use tempfile::TempDir;
 
 use crate::postgres::Postgres;
@@ -43,6 +46,7 @@ pub struct World {
     pub in_flight: InFlight,
     pub clock: Arc<FixedClock>,
     pub host: Request,
+    location: Location,
     _folder: Option<TempDir>,
 }
 
@@ -56,7 +60,8 @@ impl World {
             Kept::Postgres => (Location::Postgres(Postgres::shared().database().into()), None),
         };
         let clock = Arc::new(FixedClock::at(NOON));
-        let opened = store::Settings { location, readers: 4, timeout: Duration::from_secs(10), queue: 4_096 };
+        let opened =
+            store::Settings { location: location.clone(), readers: 4, timeout: Duration::from_secs(10), queue: 4_096 };
         let store = Store::open(&opened, clock.clone()).await.unwrap();
         let (subjects, in_flight) = (Subjects::new(), InFlight::new());
         let draws = AtomicU64::new(1);
@@ -76,11 +81,27 @@ impl World {
         let configured = ["blog", "wiki"].map(|name| AppName::parse(name).unwrap());
         app::register(&provision, configured.into()).await.unwrap();
         let host = Request::from_host("root");
-        Self { provision, subjects, in_flight, clock, host, _folder: folder }
+        Self { provision, subjects, in_flight, clock, host, location, _folder: folder }
     }
 
     pub fn store(&self) -> &Store {
         self.provision.store()
+    }
+
+    /// Runs statements past Locum, as somebody who reaches the database.
+    pub async fn tamper(&self, sqlite: &'static str, postgres: &'static str) {
+        match &self.location {
+            Location::Sqlite(file) => {
+                let mut connection = SqliteConnectOptions::new().filename(file).connect().await.unwrap();
+                sqlx::raw_sql(sqlite).execute(&mut connection).await.unwrap();
+                connection.close().await.unwrap();
+            }
+            Location::Postgres(url) => {
+                let mut connection = sqlx::PgConnection::connect(url.expose_secret()).await.unwrap();
+                sqlx::raw_sql(postgres).execute(&mut connection).await.unwrap();
+                connection.close().await.unwrap();
+            }
+        }
     }
 
     pub async fn person(&self, username: &str) {

@@ -34,6 +34,21 @@ async fn ten_entries(backend: &Backend) -> Store {
     store
 }
 
+/// A store with ten entries.
+async fn ten_people(backend: &Backend) -> Store {
+    let store = backend.open().await;
+    for number in 0..10 {
+        add(&store, &[&person(&format!("p{number}"))]).await;
+    }
+    store
+}
+
+/// The places of the chain, one for each entry.
+async fn places(store: &Store) -> Vec<Place> {
+    let links = store.read().await.unwrap().links(1, 100).await.unwrap();
+    links.iter().map(locum::history::Link::place).collect()
+}
+
 async fn audit(store: &Store) -> AuditError {
     store.read().await.unwrap().audit().await.unwrap_err()
 }
@@ -164,6 +179,51 @@ claims! {
             assert!(backend.try_tamper(statements).await.is_err(), "{statements}");
         }
         store.read().await.unwrap().audit().await.unwrap();
+    }
+
+    /// H7: what stands before the base, and nothing else, is removed; the base is an entry, and only moves on.
+    async fn only_what_was_moved_out_is_removed(backend: Backend) {
+        let store = ten_people(&backend).await;
+        store.record(vec![held("app:blog")]).await.unwrap();
+        assert_eq!(store.bookkeeping().remove_moved_out(100).await.unwrap(), 0, "there is no base");
+        let places = places(&store).await;
+        let rebase = async |place: Place| {
+            write(&store, move |writer| Box::pin(async move { writer.set_history_base(place, "{}").await })).await
+        };
+        rebase(Place { hash: places[4].hash, ..places[3] }).await.unwrap_err();
+        rebase(places[5]).await.unwrap();
+        rebase(places[5]).await.unwrap_err();
+        rebase(places[2]).await.unwrap_err();
+        for statement in ["DELETE FROM history", "DELETE FROM history_marks", "DELETE FROM history_base"] {
+            assert!(backend.try_tamper(statement).await.is_err(), "{statement}");
+        }
+        let bookkeeping = store.bookkeeping();
+        assert_eq!(bookkeeping.remove_moved_out(4).await.unwrap(), 4);
+        assert_eq!(bookkeeping.remove_moved_out(4).await.unwrap(), 2);
+        assert_eq!(bookkeeping.remove_moved_out(4).await.unwrap(), 0);
+        let mut reader = store.read().await.unwrap();
+        assert_eq!(reader.links(1, 1).await.unwrap()[0].sequence, 7);
+        assert_eq!(reader.begins_after().await.unwrap(), places[5]);
+        reader.audit_by(&places[5..]).await.unwrap();
+        let elsewhere = AuditError::Broken(Broken::Elsewhere { expected: 5, begins_after: 6 });
+        assert_eq!(reader.audit_by(&places[4..5]).await, Err(elsewhere));
+    }
+
+    /// H7: a base that somebody moves on without removing, or removes without moving on, hides nothing.
+    async fn what_is_kept_begins_where_its_base_says(backend: Backend) {
+        let store = ten_people(&backend).await;
+        let places = places(&store).await;
+        write(&store, move |writer| Box::pin(async move { writer.set_history_base(places[5], "{}").await }))
+            .await
+            .unwrap();
+        let mut reader = store.read().await.unwrap();
+        reader.audit().await.unwrap();
+        let listed = reader.history(&HistoryFilter::default()).await.unwrap();
+        assert_eq!(listed.last().unwrap().sequence, 7, "what was moved out is not listed, removed or not");
+        drop(reader);
+        backend.tamper(if backend.kept == Kept::Sqlite { UNLOCK_SQLITE } else { UNLOCK_POSTGRES }).await;
+        backend.tamper("DELETE FROM history WHERE sequence < 9").await;
+        assert_eq!(audit(&store).await, AuditError::Broken(Broken::Missing { expected: 7, found: 9 }));
     }
 
     /// H5: a history that somebody wrote anew holds by itself; what was known of the one before tells it apart, and

@@ -1,4 +1,4 @@
-//! Proving the history: verification, checkpoints, export.
+//! Proving the history: verification, checkpoints, export; and moving old entries out of it.
 
 use axum::Json;
 use axum::body::Body;
@@ -12,9 +12,10 @@ use utoipa::IntoParams;
 use crate::admin::AdminState;
 use crate::admin::extract::{Asked, Asking, Body as Read};
 use crate::admin::problem::Problem;
-use crate::admin::shape::{AuditKeyView, AuditView, AuditWish, CheckpointView};
+use crate::admin::shape::{AuditKeyView, AuditView, AuditWish, CheckpointView, TrimView, TrimWish};
+use crate::clock::Timestamp;
 use crate::history::checkpoint::{PublicKey, Signed};
-use crate::provision::{Request, reading};
+use crate::provision::{Request, reading, retention};
 
 /// Follow the chain of the whole history (H5)
 #[utoipa::path(get, path = "/v1/audit", tag = "history",
@@ -45,6 +46,8 @@ async fn follow(state: &AdminState, request: &Request, wish: AuditWish) -> Resul
     Ok(Json(AuditView {
         whole: audit.broken.is_none(),
         entries: audit.head.sequence,
+        begins_after: audit.begins_after.sequence,
+        begins_after_hash: audit.begins_after.hash.to_string(),
         head: audit.head.hash.to_string(),
         checkpoints: audit.checkpoints,
         broken: audit.broken,
@@ -72,8 +75,32 @@ pub(in crate::admin) async fn key(
     State(state): State<AdminState>,
     Asked(request): Asked,
 ) -> Result<Json<AuditKeyView>, Problem> {
-    let (installation, public_key) = reading::audit_key(&state.provision, &request).await?;
-    Ok(Json(AuditKeyView { installation: installation.to_string(), public_key: public_key.to_string() }))
+    let (installation, public_key, begins_after) = reading::audit_key(&state.provision, &request).await?;
+    Ok(Json(AuditKeyView {
+        installation: installation.to_string(),
+        public_key: public_key.to_string(),
+        begins_after: begins_after.sequence,
+    }))
+}
+
+/// Move old entries to the archive, or say which would be (H7)
+#[utoipa::path(post, path = "/v1/audit/trim", tag = "history", request_body = TrimWish,
+    responses((status = 200, body = TrimView), (status = "4XX", body = Problem)))]
+pub(in crate::admin) async fn trim(
+    State(state): State<AdminState>,
+    Asked(request): Asked,
+    Read(wish): Read<TrimWish>,
+) -> Result<Json<TrimView>, Problem> {
+    let before = wish.before.as_deref().map(Timestamp::parse).transpose().map_err(Problem::invalid)?;
+    let dry_run = wish.dry_run;
+    let trimmed = retention::trim(&state.provision, &request, retention::Wish { before, dry_run }).await?;
+    Ok(Json(TrimView {
+        dry_run,
+        before: trimmed.before.to_string(),
+        from: trimmed.from,
+        entries: trimmed.entries,
+        files: trimmed.files.iter().map(|file| file.display().to_string()).collect(),
+    }))
 }
 
 /// Where an export begins.
@@ -81,7 +108,7 @@ pub(in crate::admin) async fn key(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(in crate::admin) struct ExportQuery {
-    /// The number of the first entry; 1 when not said.
+    /// The number of the first entry; that of the first one that is kept when not said.
     from: Option<u64>,
 }
 
@@ -93,7 +120,7 @@ pub(in crate::admin) async fn export(
     Asked(request): Asked,
     Asking(query): Asking<ExportQuery>,
 ) -> Result<Response, Problem> {
-    let export = reading::export(&state.provision, &request, query.from.unwrap_or(1)).await?;
+    let export = reading::export(&state.provision, &request, query.from).await?;
     let pages = stream::try_unfold(export, async |mut export| {
         Ok::<_, crate::provision::Error>(export.next().await?.map(|lines| (lines, export)))
     });

@@ -11,6 +11,10 @@ pub struct AuditView {
     pub whole: bool,
     /// The number of the last entry, by the head.
     pub entries: u64,
+    /// The last entry that was moved to the archive, which the first one here follows; 0 when none was.
+    pub begins_after: u64,
+    /// Its hash, in hexadecimal digits; zeros before the first entry of all.
+    pub begins_after_hash: String,
     /// The head's hash, in hexadecimal digits.
     pub head: String,
     /// How many checkpoints were compared.
@@ -74,4 +78,31 @@ pub struct AuditKeyView {
     pub installation: String,
     /// Ed25519, 64 hexadecimal digits.
     pub public_key: String,
+    /// The last entry that was moved to the archive; 0 when none was.
+    pub begins_after: u64,
+}
+
+/// What is to be moved out of the history.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrimWish {
+    /// Entries before this instant, in RFC 3339; those older than `[history] keep` when not said.
+    pub before: Option<String>,
+    /// Only say what would be moved.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// What was moved out of the history, or would be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TrimView {
+    pub dry_run: bool,
+    /// Entries before this instant.
+    pub before: String,
+    /// The number of the first entry that was there.
+    pub from: u64,
+    /// How many were moved.
+    pub entries: u64,
+    /// The files of the archive that were written, in their order.
+    pub files: Vec<String>,
 }

@@ -17,7 +17,7 @@ pub use account::{
 pub use administrator::{
     AdministratorPage, AdministratorView, EndAdministration, EndedAdministration, NewAdministrator,
 };
-pub use audit::{AuditKeyView, AuditView, AuditWish, CheckpointView};
+pub use audit::{AuditKeyView, AuditView, AuditWish, CheckpointView, TrimView, TrimWish};
 pub use catalogue::{
     AppList, AppView, CopyRoles, NewReason, NewRole, ReasonList, ReasonView, RoleContents, RoleList, RoleSummary,
     RoleView,

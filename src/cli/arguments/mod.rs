@@ -22,7 +22,7 @@ pub use administrator::{AdminCommand, EndArguments, RightArguments};
 pub use catalogue::{AppCommand, NameCommand, ReasonCommand, RoleCommand};
 pub use operate::{
     AuditCommand, CompletionsArguments, ConfigCommand, ExportArguments, HistoryArguments, ServeArguments,
-    VerifyArguments,
+    TrimArguments, VerifyArguments,
 };
 pub use pat::{PatAddArguments, PatCheckArguments, PatCommand, PatRotateArguments};
 
@@ -186,6 +186,8 @@ mod tests {
             "audit verify --state d",
             "audit verify --checkpoint a --checkpoint b --public-key k",
             "audit verify --export a.jsonl --export b.jsonl --public-key k",
+            "audit verify --archive folder --checkpoint a",
+            "audit trim --before 2026-01-01T00:00:00Z --dry-run --json",
             "audit checkpoint",
             "audit key --json",
             "audit export --from 17 --to a.jsonl",

@@ -83,6 +83,19 @@ pub enum AuditCommand {
     Key,
     /// Print the whole history as JSON Lines, its end signed
     Export(ExportArguments),
+    /// Move old entries to the archive, signed; what remains verifies, and with the archive all of it does
+    Trim(TrimArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct TrimArguments {
+    /// Entries before this instant, in RFC 3339 [default: those older than `[history] keep`]
+    #[arg(long, value_name = "INSTANT")]
+    pub before: Option<String>,
+
+    /// Only say how many would be moved
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -98,11 +111,15 @@ pub struct VerifyArguments {
     /// Check this file that `export` wrote, and ask no gateway; several follow each other
     #[arg(long = "export", value_name = "FILE", requires = "public_key")]
     pub exports: Vec<PathBuf>,
+
+    /// Check the archive too, from its first entry to where the history here begins: its folder, or files of it in order
+    #[arg(long = "archive", value_name = "FILE", conflicts_with = "exports")]
+    pub archive: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub struct ExportArguments {
-    /// The number of the first entry [default: 1, or where the file ends]
+    /// The number of the first entry [default: the first that is kept, or where the file ends]
     #[arg(long, value_name = "SEQUENCE", value_parser = clap::value_parser!(u64).range(1..))]
     pub from: Option<u64>,
 

@@ -1,5 +1,7 @@
 //! `locum audit …`: proving the history, of a gateway, and of an export without one.
 
+mod archive;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -7,14 +9,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::admin::shape::{AuditKeyView, AuditView, AuditWish, CheckpointView};
-use crate::cli::arguments::{AuditCommand, ExportArguments, VerifyArguments};
+use crate::admin::shape::{AuditKeyView, AuditView, AuditWish, CheckpointView, TrimView, TrimWish};
+use crate::cli::arguments::{AuditCommand, ExportArguments, TrimArguments, VerifyArguments};
 use crate::cli::client::{Client, path, path_with};
 use crate::cli::exit::Failure;
 use crate::cli::output::{Output, print};
 use crate::history::checkpoint::{PublicKey, Signed, Written};
 use crate::history::export::Line;
-use crate::history::exported::{Exported, Held};
+use crate::history::exported::Held;
 
 /// The longest line of an export that is read, and the longest file of checkpoints.
 const LONGEST: u64 = 16 * 1024 * 1024;
@@ -31,12 +33,34 @@ pub(in crate::cli) async fn audit(client: &Client, command: AuditCommand, output
             output.answer(&key, |key| key.public_key.clone())
         }
         AuditCommand::Export(asked) => export(client, &asked, output).await,
+        AuditCommand::Trim(asked) => trim(client, asked, output).await,
     }
 }
 
+async fn trim(client: &Client, asked: TrimArguments, output: Output) -> Result<(), Failure> {
+    let wish = TrimWish { before: asked.before, dry_run: asked.dry_run };
+    let trimmed: TrimView = client.post_slowly(&path(&["audit", "trim"]), &wish).await?;
+    output.answer(&trimmed, |trimmed| {
+        let TrimView { dry_run, before, from, entries, files } = trimmed;
+        let Some(last) = entries.checked_sub(1) else { return format!("no entries before {before}") };
+        let (through, moved) = (from + last, if *dry_run { "would move" } else { "moved" });
+        let moved = format!("{moved} {entries} entries before {before}, {from} to {through}");
+        std::iter::once(moved).chain(files.iter().cloned()).collect::<Vec<_>>().join("\n")
+    })
+}
+
 async fn verify(client: &Client, asked: &VerifyArguments, output: Output) -> Result<(), Failure> {
-    let kept = kept(&asked.checkpoints)?;
+    let mut kept = kept(&asked.checkpoints)?;
     let public_key = asked.public_key.as_deref().map(public_key).transpose()?;
+    let mut archived = None;
+    if !asked.archive.is_empty() {
+        let known: AuditKeyView = client.get(&path(&["audit", "key"])).await?;
+        let own = || self::public_key(&known.public_key);
+        let key = public_key.map_or_else(own, Ok)?;
+        let (before, after) = kept.into_iter().partition(|kept| kept.statement.sequence <= known.begins_after);
+        kept = after;
+        archived = Some(archive::verify(&asked.archive, key, before, known.begins_after)?);
+    }
     let wish = AuditWish {
         checkpoints: kept.iter().map(CheckpointView::from).collect(),
         public_key: public_key.map(|key| key.to_string()),
@@ -48,9 +72,36 @@ async fn verify(client: &Client, asked: &VerifyArguments, output: Output) -> Res
         }
         return Err(Failure::failed(format!("the history is not whole: {broken}")));
     }
-    output.answer(&audit, |audit| {
-        let AuditView { entries, head, checkpoints, .. } = audit;
-        format!("the history is whole: {entries} entries, head {head}{}", agreeing(*checkpoints))
+    let Some(archived) = archived else {
+        return output.answer(&audit, |audit| {
+            let AuditView { entries, head, checkpoints, begins_after, .. } = audit;
+            let moved = match begins_after {
+                0 => String::new(),
+                last => format!("; entries up to {last} are in the archive"),
+            };
+            format!("the history is whole: {entries} entries, head {head}{}{moved}", agreeing(*checkpoints))
+        });
+    };
+    let through = archived.through;
+    if (through.sequence, through.hash.to_string()) != (audit.begins_after, audit.begins_after_hash.clone()) {
+        let (ends, begins) = (through.sequence, audit.begins_after);
+        return Err(Failure::failed(format!(
+            "the archive ends with entry {ends}, and the history here begins after entry {begins}: one does not go on \
+             where the other ends"
+        )));
+    }
+    let (from, agreed) = (archived.follows + 1, archived.agreed + audit.checkpoints);
+    let mut document = serde_json::to_value(&audit).map_err(Failure::failed)?;
+    document["archive_from"] = from.into();
+    document["checkpoints"] = agreed.into();
+    output.answer(&document, |_| {
+        let (entries, head) = (audit.entries, &audit.head);
+        let last = through.sequence;
+        format!(
+            "the history is whole: entries {from} to {last} in the archive and the rest to {entries} here, head \
+             {head}{}",
+            agreeing(agreed)
+        )
     })
 }
 
@@ -67,17 +118,8 @@ pub(in crate::cli) fn offline(asked: &VerifyArguments, output: Output) -> Result
     let Some(key) = &asked.public_key else {
         return Err(Failure::Usage("`--export` needs `--public-key`: `locum audit key` prints it".into()));
     };
-    let mut exported = Exported::new(public_key(key)?, kept(&asked.checkpoints)?);
-    for file in &asked.exports {
-        exported.next_file();
-        let not_whole = |why: &dyn std::fmt::Display| Failure::failed(format!("`{}`: {why}", file.display()));
-        let mut reader = BufReader::new(File::open(file).map_err(|error| not_whole(&error))?);
-        while let Some(line) = next_line(&mut reader).map_err(|error| not_whole(&error))? {
-            exported.line(&line).map_err(|untrusted| not_whole(&untrusted))?;
-        }
-    }
-    let end = exported.end().map_err(|untrusted| Failure::failed(format!("the export is not whole: {untrusted}")));
-    let Held { follows, through, agreed } = end?;
+    let held = archive::follow(&asked.exports, public_key(key)?, kept(&asked.checkpoints)?, "export")?;
+    let Held { follows, through, agreed } = held;
     let document = json!({
         "whole": true, "from": follows + 1, "through": through.sequence, "head": through.hash.to_string(),
         "checkpoints": agreed,
@@ -86,18 +128,6 @@ pub(in crate::cli) fn offline(asked: &VerifyArguments, output: Output) -> Result
         let (from, to, hash) = (follows + 1, through.sequence, through.hash);
         format!("the export is whole: entries {from} to {to}, head {hash}{}", agreeing(agreed))
     })
-}
-
-/// The next line of a file, without its end; `None` at the end of the file.
-fn next_line(reader: &mut impl io::BufRead) -> io::Result<Option<String>> {
-    let mut line = String::new();
-    if reader.take(LONGEST).read_line(&mut line)? == 0 {
-        return Ok(None);
-    }
-    if line.pop() == Some('\n') {
-        return Ok(Some(line));
-    }
-    Err(io::Error::other("it ends in the middle of a line: it broke off while it was written"))
 }
 
 /// Checkpoints that were kept in files, one or several in each.
@@ -143,7 +173,7 @@ fn read(file: &Path) -> io::Result<String> {
 async fn export(client: &Client, asked: &ExportArguments, output: Output) -> Result<(), Failure> {
     let Some(file) = &asked.to else {
         let mut out = io::stdout();
-        return hand_out(client, asked.from.unwrap_or(1), &mut out).await;
+        return hand_out(client, asked.from, &mut out).await;
     };
     let fault = |error: io::Error| Failure::failed(format!("`{}` cannot be written: {error}", file.display()));
     let options = OpenOptions::new().read(true).append(true).create(true).mode(0o600).clone();
@@ -151,7 +181,8 @@ async fn export(client: &Client, asked: &ExportArguments, output: Output) -> Res
     let before = end_of(&open).map_err(fault)?;
     let last = before.last;
     let from = match (last, asked.from) {
-        (None, from) => from.unwrap_or(1),
+        (None, Some(from)) => from,
+        (None, None) => client.get::<AuditKeyView>(&path(&["audit", "key"])).await?.begins_after + 1,
         (Some(last), None) => last + 1,
         (Some(last), Some(from)) if from == last + 1 => from,
         (Some(last), Some(_)) => {
@@ -159,7 +190,7 @@ async fn export(client: &Client, asked: &ExportArguments, output: Output) -> Res
             return Err(Failure::Usage(words));
         }
     };
-    hand_out(client, from, &mut open).await?;
+    hand_out(client, Some(from), &mut open).await?;
     open.sync_all().map_err(fault)?;
     let through = end_of(&open).map_err(fault)?.last.unwrap_or(0);
     if before.signed && last == Some(through) {
@@ -220,11 +251,11 @@ fn end_of(mut file: &File) -> io::Result<End> {
 }
 
 /// Writes what the gateway hands out. A last line that says what is broken is the failure.
-async fn hand_out(client: &Client, from: u64, out: &mut impl Write) -> Result<(), Failure> {
-    let from = from.to_string();
+async fn hand_out(client: &Client, from: Option<u64>, out: &mut impl Write) -> Result<(), Failure> {
+    let from = from.map(|from| from.to_string());
     let mut tail = Vec::new();
     client
-        .stream(&path_with(&["audit", "export"], &[("from", Some(&from))]), |bytes| {
+        .stream(&path_with(&["audit", "export"], &[("from", from.as_deref())]), |bytes| {
             let last = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
             tail.extend_from_slice(&bytes[..last]);
             write_lines(out, &mut tail)?;

@@ -182,6 +182,7 @@ fn settings(file: &File, root: &At<'_>, around: &Surroundings<'_>, findings: &mu
     let judgement_wait = limits::judgement_wait(&file.limits, &root.key("limits"), findings);
     let pats = tables::pats(&file.pats, &root.key("pats"), findings);
     let secrets = tables::secrets(&file.secrets, &root.key("secrets"), around, findings);
+    let history = tables::history(&file.history, &root.key("history"), around, findings);
     let log = tables::log(&file.log, &root.key("log"), findings);
     let access_log = tracing::access_log(&file.log, &root.key("log"), findings);
     let tracing = tracing::tracing(&file.tracing, &root.key("tracing"), around, findings);
@@ -201,6 +202,7 @@ fn settings(file: &File, root: &At<'_>, around: &Surroundings<'_>, findings: &mu
         judgement_wait: judgement_wait?,
         pats: pats?,
         secrets: secrets?,
+        history: history?,
         log: log?,
         access_log: access_log?,
         tracing: tracing.ok()?,

@@ -2,19 +2,22 @@
 
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::{Findings, Surroundings};
 use crate::authn::ThrottleSettings;
 use crate::authn::lockout::{self, LockoutSettings};
 use crate::config::conform::quoted;
 use crate::config::file::{
-    AdminTable, Counts, LockoutTable, LogFormat, LogTable, OnLoss, PatsTable, RedisTable, SecretsTable, ThrottleTable,
+    AdminTable, Counts, HistoryTable, LockoutTable, LogFormat, LogTable, OnLoss, PatsTable, RedisTable, SecretsTable,
+    ThrottleTable,
 };
 use crate::config::nearest::{listed, nearest};
 use crate::config::problems::Problem;
 use crate::config::settings::{AdminSettings, MasterKeySource, PatsSettings, SecretsSettings};
 use crate::config::tree::At;
 use crate::directory::{pat, token};
+use crate::provision::RetentionSettings;
 use crate::telemetry::log;
 
 /// The longest path that fits into the address of a Unix socket (`sun_path` less its NUL).
@@ -134,6 +137,36 @@ fn master_key(
     }
     let file = around.path(&at.key("master_key_file"), &table.master_key_file, findings)?;
     Some(MasterKeySource::File(file))
+}
+
+/// Entries are moved away only where there is a place for them.
+pub(super) fn history(
+    table: &HistoryTable,
+    at: &At<'_>,
+    around: &Surroundings<'_>,
+    findings: &mut Findings,
+) -> Option<RetentionSettings> {
+    const LEAST: Duration = Duration::from_hours(24);
+    let archive_at = at.key("archive");
+    let archive = match &table.archive {
+        None => None,
+        Some(folder) => Some(around.path(&archive_at, folder, findings)?),
+    };
+    let keep_at = at.key("keep");
+    let keep = match &table.keep {
+        None => None,
+        Some(text) => {
+            let keep = findings.duration(&keep_at, text)?;
+            let keep = if keep < LEAST { Err("give at least `1d`") } else { Ok(keep) };
+            Some(findings.value(&keep_at, text, keep)?)
+        }
+    };
+    if keep.is_some() && archive.is_none() {
+        let wrong = format!("`{}` needs `{}`", keep_at.name(), archive_at.name());
+        findings.add(Problem::at(keep_at.place(), wrong).instead("name the folder that old entries are moved to"));
+        return None;
+    }
+    Some(RetentionSettings { keep, archive, ..RetentionSettings::default() })
 }
 
 /// What `tracing` would silently take for the name of a target is refused: `inof` would write nothing at all.

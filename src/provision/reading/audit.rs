@@ -9,6 +9,7 @@ use crate::history::chain::Verifier;
 use crate::history::checkpoint::{PublicKey, Purpose, Signed, SigningKey, Statement};
 use crate::history::export::{Head as ExportHead, Line};
 use crate::history::{Link, Place};
+use crate::provision::retention::base_signed;
 use crate::provision::{Error, Provision, Refusal, Request};
 use crate::store::{AuditError, Head};
 use uuid::Uuid;
@@ -20,6 +21,8 @@ const PAGE: u32 = 256;
 #[derive(Debug)]
 pub struct Audit {
     pub head: Head,
+    /// What its first entry follows: the last one that was moved to the archive, if any was (H7).
+    pub begins_after: Place,
     /// How many checkpoints were compared.
     pub checkpoints: usize,
     pub broken: Option<String>,
@@ -39,9 +42,10 @@ pub async fn audit(
     let reading = async {
         request.demand(&Operation::ReadHistory { app: None })?;
         let mut reader = provision.0.store.read().await?;
-        let head = reader.head().await?;
-        let answer = |broken: Option<String>| Audit { head, checkpoints: checkpoints.len(), broken };
-        if !checkpoints.is_empty() {
+        let (head, base) = (reader.head().await?, reader.base().await?);
+        let begins_after = base.as_ref().map_or(Place::GENESIS, |base| base.place);
+        let answer = |broken: Option<String>| Audit { head, begins_after, checkpoints: checkpoints.len(), broken };
+        if !checkpoints.is_empty() || base.is_some() {
             let key = match key {
                 Some(key) => key,
                 None => provision.history_key().await?.public_key(),
@@ -50,6 +54,10 @@ pub async fn audit(
             let forged = checkpoints.iter().find_map(|signed| signed.check(&key, installation).err());
             if let Some(forged) = forged {
                 return Ok(answer(Some(forged.to_string())));
+            }
+            let unsigned = base.map(|base| base_signed(&base.signed, base.place, &key, installation));
+            if let Some(Err(why)) = unsigned {
+                return Ok(answer(Some(why)));
             }
         }
         let known: Vec<Place> = checkpoints.iter().map(|signed| signed.statement.place()).collect();
@@ -72,36 +80,43 @@ pub async fn checkpoint(provision: &Provision, request: &Request) -> Result<Sign
         let key = provision.history_key().await?;
         let mut reader = provision.0.store.read().await?;
         let (installation, place) = (reader.installation().await?, reader.head().await?.place());
-        Ok(provision.sign(&key, installation, place))
+        Ok(provision.sign(&key, Purpose::Checkpoint, installation, place))
     };
     refused_if_not_allowed(provision, request, "audit_checkpoint", reading.await).await
 }
 
-/// The installation, and the key that its signatures are checked with.
+/// The installation, the key that its signatures are checked with, and after which entry its history begins.
 ///
 /// # Errors
 /// When the caller may not, or the key cannot be read.
-pub async fn key(provision: &Provision, request: &Request) -> Result<(Uuid, PublicKey), Error> {
+pub async fn key(provision: &Provision, request: &Request) -> Result<(Uuid, PublicKey, Place), Error> {
     let reading = async {
         request.demand(&Operation::ReadHistory { app: None })?;
         let key = provision.history_key().await?;
-        Ok((provision.0.store.read().await?.installation().await?, key.public_key()))
+        let mut reader = provision.0.store.read().await?;
+        Ok((reader.installation().await?, key.public_key(), reader.begins_after().await?))
     };
     refused_if_not_allowed(provision, request, "audit_key", reading.await).await
 }
 
-/// The history as JSON Lines, from the entry `from` to where it stands now; its chain is followed on the way.
+/// The history as JSON Lines, from the entry `from` to where it stands now; its chain is followed on the way. From its
+/// first entry that is kept, where none is named.
 ///
 /// # Errors
 /// When the caller may not, the key cannot be read, or there is no entry before `from` to go on from.
-pub async fn export(provision: &Provision, request: &Request, from: u64) -> Result<Export, Error> {
+pub async fn export(provision: &Provision, request: &Request, from: Option<u64>) -> Result<Export, Error> {
     let reading = async {
         request.demand(&Operation::ExportHistory)?;
         let key = Arc::new(provision.history_key().await?);
         let mut reader = provision.0.store.read().await?;
         let (installation, head) = (reader.installation().await?, reader.head().await?);
+        let base = reader.begins_after().await?;
+        let from = from.unwrap_or(base.sequence + 1);
         let follows = match from.checked_sub(1) {
-            Some(0) => Place::GENESIS,
+            Some(before) if before == base.sequence => base,
+            Some(before) if before < base.sequence => {
+                return Err(Refusal::MovedOut { sequence: from, first: base.sequence + 1 }.into());
+            }
             Some(before) if before <= head.sequence => match reader.links(before, 1).await?.pop() {
                 Some(link) if link.sequence == before => link.place(),
                 _ => return Err(Refusal::NoSuchEntry { sequence: from, last: head.sequence }.into()),
@@ -156,13 +171,20 @@ impl Export {
                 let at = self.verifier.at().sequence;
                 let left = u32::try_from(self.through.sequence - at).map_or(PAGE, |left| left.min(PAGE));
                 if left > 0 {
-                    let links = self.provision.0.store.read().await?.links(at + 1, left).await?;
+                    let mut reader = self.provision.0.store.read().await?;
+                    let links = reader.links(at + 1, left).await?;
+                    let base = reader.begins_after().await?.sequence;
+                    if base > at {
+                        let why = format!("entries up to {base} were moved to the archive meanwhile: begin anew");
+                        return Ok(Some(self.break_off(&why)));
+                    }
                     return Ok(Some(self.page(links)));
                 }
                 self.stage = Stage::Done;
                 Ok(Some(match self.verifier.ends_at(self.through) {
                     Ok(()) => {
-                        let signed = self.provision.sign(&self.key, self.installation, self.through);
+                        let signed =
+                            self.provision.sign(&self.key, Purpose::Checkpoint, self.installation, self.through);
                         self.write(&[Line::Checkpoint(signed)])
                     }
                     Err(broken) => self.break_off(&broken.to_string()),
@@ -226,9 +248,15 @@ impl Provision {
         }
     }
 
-    fn sign(&self, key: &SigningKey, installation: Uuid, place: Place) -> Signed {
+    pub(in crate::provision) fn sign(
+        &self,
+        key: &SigningKey,
+        purpose: Purpose,
+        installation: Uuid,
+        place: Place,
+    ) -> Signed {
         let Place { sequence, hash } = place;
         let at = self.clock().now();
-        key.sign(Statement { purpose: Purpose::Checkpoint, installation, sequence, hash, at })
+        key.sign(Statement { purpose, installation, sequence, hash, at })
     }
 }

@@ -3,7 +3,7 @@
 use crate::clock::Timestamp;
 use crate::directory::{AccountId, Actor, AppName};
 use crate::history::marks::Mark;
-use crate::history::{ActionType, ChainHash, Entry, Link, canonical};
+use crate::history::{ActionType, ChainHash, Entry, Link, Place, canonical};
 use crate::store::error::StoreError;
 use crate::store::session::Session;
 use crate::store::value::{Row, Value, int};
@@ -33,6 +33,15 @@ impl Default for HistoryFilter {
     }
 }
 
+/// Where the history begins that is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Base {
+    /// The last entry that was moved out.
+    pub place: Place,
+    /// What the installation signed about it, as JSON. Believed by nobody until it is checked.
+    pub signed: String,
+}
+
 /// A list of entries, the newest first. What leads it is found by an index, however long the history is; the
 /// rest is looked at entry by entry.
 macro_rules! newest_first {
@@ -48,6 +57,7 @@ macro_rules! newest_first {
               AND ($4 IS NULL OR h.kind = $4) \
               AND ($5 IS NULL OR EXISTS \
                 (SELECT 1 FROM history_marks m WHERE m.mark = $5 AND m.sequence = h.sequence)) \
+              AND h.sequence > COALESCE((SELECT b.sequence FROM history_base b WHERE b.id = 1), 0) \
               AND h.sequence < $6 AND h.recorded_at >= $7 AND h.recorded_at < $8 ORDER BY ",
             $order,
             " DESC LIMIT $9"
@@ -91,6 +101,29 @@ impl Session {
         entries.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.sequence));
         entries.truncate(filter.limit as usize);
         Ok(entries)
+    }
+
+    /// After which entry the history begins that is kept; `None` while all of it is (H7).
+    pub async fn base(&mut self) -> Result<Option<Base>, StoreError> {
+        const SQL: &str = "SELECT sequence, hash, signed FROM history_base WHERE id = 1";
+        let Some(row) = self.row(SQL, Vec::new()).await? else { return Ok(None) };
+        let place = Place { sequence: row.unsigned("sequence")?, hash: ChainHash::from_bytes(row.array("hash")?) };
+        Ok(Some(Base { place, signed: row.text("signed")? }))
+    }
+
+    /// How many of the `limit` entries after `after` are older than `before`, up to the first that is not; and whether
+    /// there are no more of them.
+    pub async fn older(&mut self, after: u64, before: Timestamp, limit: u32) -> Result<(u64, bool), StoreError> {
+        const SQL: &str = "SELECT sequence, recorded_at FROM history WHERE sequence > $1 ORDER BY sequence LIMIT $2";
+        let rows = self.rows(SQL, vec![int(after), i64::from(limit).into()]).await?;
+        let mut older = 0;
+        for row in &rows {
+            if row.int("recorded_at")? >= before.as_millis() {
+                return Ok((older, true));
+            }
+            older += 1;
+        }
+        Ok((older, rows.len() < limit as usize))
     }
 
     /// The chain as it is stored, from `from` on, the oldest first (H5).

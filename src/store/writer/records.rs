@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::directory::tombstone::Tombstone;
 use crate::directory::{AppName, Permission, ReasonCode, RoleName};
+use crate::history::Place;
 use crate::store::error::{Conflict, StoreError};
+use crate::store::value::int;
 use crate::store::writer::Writer;
 
 impl Writer {
@@ -55,6 +57,16 @@ impl Writer {
             return Err(Conflict::ReasonExists(code.clone()).into());
         }
         Ok(())
+    }
+
+    /// Says that the history which is kept begins after this entry of it; `signed` is the installation's word, as JSON.
+    /// What stands before is removed by [`Bookkeeping::remove_moved_out`](crate::store::Bookkeeping::remove_moved_out).
+    pub async fn set_history_base(&mut self, place: Place, signed: &str) -> Result<(), StoreError> {
+        const SQL: &str = "INSERT INTO history_base (id, sequence, hash, signed) VALUES (1, $1, $2, $3) \
+            ON CONFLICT (id) DO UPDATE SET sequence = excluded.sequence, hash = excluded.hash, \
+            signed = excluded.signed";
+        let values = vec![int(place.sequence), place.hash.as_bytes().as_slice().into(), signed.into()];
+        self.execute(SQL, values).await.map(|_| ())
     }
 
     /// Remembers that a username was somebody's (P12).
