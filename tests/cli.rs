@@ -203,6 +203,8 @@ fn settled_word(word: &str) -> String {
         "00:00:00"
     } else if body.len() == 24 && digits(body) {
         "2026-01-01T00:00:00.000Z"
+    } else if body.len() == 36 && body.matches('-').count() == 4 {
+        "ID"
     } else if body.starts_with("locum_pat_") {
         "locum_pat_..."
     } else {

@@ -16,19 +16,15 @@ const GUIDE: &str = include_str!("../docs/guide.md");
 const BEGIN: &str = "<!-- action types -->\n";
 const END: &str = "<!-- end of action types -->";
 
-/// Who can be the actor, in the words of the guide.
-fn actor(causer: Causer) -> &'static str {
-    match causer {
-        Causer::Operator => "an account or the host shell",
-        Causer::Locum => "`locum`",
-        Causer::Either => "either",
-    }
+/// Who may cause it, in the words of the guide.
+fn causers(kind: ActionType) -> String {
+    kind.causers().iter().map(|causer| Causer::words(*causer)).collect::<Vec<_>>().join(", ")
 }
 
 fn table() -> String {
-    let mut table = String::from("| type | who can be its actor | what it says |\n| --- | --- | --- |\n");
+    let mut table = String::from("| type | who may cause it | what it says |\n| --- | --- | --- |\n");
     for kind in ActionType::ALL {
-        writeln!(table, "| `{}` | {} | {} |", kind.slug(), actor(kind.causer()), kind.words()).unwrap();
+        writeln!(table, "| `{}` | {} | {} |", kind.slug(), causers(*kind), kind.words()).unwrap();
     }
     table
 }

@@ -11,8 +11,9 @@ use super::{Error, Provision, Refusal, Request, caller};
 use crate::clock::Timestamp;
 use crate::cluster::Cut;
 use crate::directory::{AccountId, Holding, Networks, PublicId, Username};
+use crate::history::action_type::Causer;
 use crate::history::{Action, ActionType, Actions};
-use crate::store::{ChangeError, Outcome, Writer};
+use crate::store::{ChangeError, Outcome, StoreError, Writer};
 
 /// What somebody tries, for the history in case it is refused.
 #[derive(Debug, Clone)]
@@ -106,8 +107,12 @@ impl Provision {
             Box::pin(async move {
                 let now = provision.clock().now();
                 let request = caller::as_of_now(writer, request).await?;
-                Ok(match rule(Hand { writer, provision, request, now }).await? {
-                    Decided::Changed(value, actions, effects) => Outcome::Changed((value, effects), actions),
+                let asked_by = request.clone();
+                Ok(match rule(Hand { writer: &mut *writer, provision, request, now }).await? {
+                    Decided::Changed(value, actions, effects) => {
+                        demand_causers(writer, &asked_by, &actions).await?;
+                        Outcome::Changed((value, effects), actions)
+                    }
                     Decided::AsItWas(value) => Outcome::Unchanged((value, Effects::default())),
                 })
             })
@@ -187,6 +192,26 @@ impl Provision {
     }
 }
 
+/// H4: who may cause a type is fixed, and whoever asks has to be one of those. What a rule let pass in spite of that is
+/// a fault of Locum: nothing of it is kept.
+async fn demand_causers(writer: &mut Writer, request: &Request, actions: &Actions) -> Result<(), Error> {
+    let own = actions.as_slice().iter().filter(|action| action.actor == request.actor());
+    for action in own {
+        let causers = request.causers();
+        let mut allowed = causers.iter().any(|causer| action.kind.is_caused_by(*causer));
+        if !allowed && let Some((person, target)) = request.person().zip(action.target) {
+            let owner = writer.account(target).await?.and_then(|account| account.kind.owner());
+            let own = target == person || owner == Some(person);
+            allowed = own && action.kind.is_caused_by(Causer::Owner);
+        }
+        if !allowed {
+            let (kind, actor) = (action.kind.slug(), action.actor.to_stored());
+            return Err(Error::Store(StoreError::Actor { kind, actor }));
+        }
+    }
+    Ok(())
+}
+
 fn unwrap_error(error: ChangeError<Error>) -> Error {
     match error {
         ChangeError::Rule(error) => error,
@@ -206,3 +231,6 @@ impl Hand<'_> {
         Ok(Decided::Changed(value, Actions::one(action), effects))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use crate::directory::rights::{self, Grade, NotAllowed, Operation};
 use crate::directory::{AccountId, Actor, AppName};
+use crate::history::action_type::Causer;
 use crate::history::{Action, ActionType};
 
 pub use crate::directory::rights::Caller;
@@ -50,6 +51,27 @@ impl Request {
                 Some(apps)
             }
             _ => None,
+        }
+    }
+
+    /// In which capacity the caller acts, whatever it acts on (H4).
+    pub(super) fn causers(&self) -> &'static [Causer] {
+        match &self.caller {
+            Caller::HostShell { .. } => &[Causer::Host],
+            Caller::Person { grade: Grade::None, .. } | Caller::ProxyUser { .. } | Caller::StandIn { .. } => {
+                &[Causer::Anybody]
+            }
+            Caller::Person { .. } | Caller::ApiKey { .. } => &[Causer::Administrator, Causer::Anybody],
+        }
+    }
+
+    /// The person who acts as itself, and so as the owner of what is its own.
+    pub(super) const fn person(&self) -> Option<AccountId> {
+        match &self.caller {
+            Caller::Person { account, .. } => Some(*account),
+            Caller::HostShell { .. } | Caller::ProxyUser { .. } | Caller::StandIn { .. } | Caller::ApiKey { .. } => {
+                None
+            }
         }
     }
 

@@ -150,22 +150,28 @@ fn a_token_is_shown_once_with_what_it_may() {
     ");
 }
 
+/// H3
 #[test]
-fn the_history_is_read_in_two_lines_an_entry() {
+fn the_history_is_read_entry_by_entry() {
     let at = household();
     let user = at.json(&["history", "--type", "user_added"])[0]["actor"].as_str().unwrap().to_owned();
     at.say(&["person", "inactivate", "ann"]);
     assert_snapshot!(shown(&at.say(&["history", "--limit", "5"])).replace(&user, "host:USER"), @r"
     2026-01-01 00:00:00  proxy_user_marked_inactive
-        to ann-ci, by locum (P13), state: active -> inactive
+        to ann-ci, by locum (P13), state: active -> inactive,
+        request ID
     2026-01-01 00:00:00  user_marked_inactive
-        to ann, by host:USER, state: active -> inactive
+        to ann, by host:USER, state: active -> inactive,
+        request ID
     2026-01-01 00:00:00  roles_changed
-        to ann-ci, by host:USER, +app:blog, +role:reports
+        to ann-ci, by host:USER, +app:blog, +role:reports,
+        request ID
     2026-01-01 00:00:00  proxy_user_added
-        to ann-ci, by host:USER, owner: ann
+        to ann-ci, by host:USER, owner: ann,
+        request ID
     2026-01-01 00:00:00  roles_changed
-        to ann, by host:USER, +app:blog, +role:reports
+        to ann, by host:USER, +app:blog, +role:reports,
+        request ID
     ");
 }
 

@@ -16,6 +16,7 @@ use locum::history::exported::Exported;
 use locum::history::{Action, ActionType};
 use locum::provision::retention::{self, Wish};
 use locum::provision::{Parts, Provision, Request, RetentionSettings, Settings, reading};
+use locum::seal::Keyring;
 use locum::store::{self, Location, Store};
 
 use crate::postgres::Postgres;
@@ -49,6 +50,7 @@ async fn open(place: &str, archive: &Path, now: Timestamp) -> Provision {
         peppers: Arc::new(Peppers::parse(&format!("1 {}", "ab".repeat(32))).unwrap()),
         tombstones: Arc::new(TombstoneKey::parse(&"cd".repeat(32)).unwrap()),
         history_key: Arc::new(|| Ok(SigningKey::parse(&"ef".repeat(32)).unwrap())),
+        keyring: Keyring::parse(&format!("1 {}", "12".repeat(32))).unwrap(),
         clock,
         random: Arc::new(|_| {}),
         settings: Settings { retention, ..Settings::default() },

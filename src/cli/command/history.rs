@@ -37,15 +37,18 @@ pub(in crate::cli) async fn history(client: &Client, asked: HistoryArguments, ou
     output.answer(&entries, |entries| entries.iter().map(in_words).collect::<Vec<_>>().join("\n"))
 }
 
-/// Two lines an entry: when and what, then to whom, by whom and with what.
+/// Two lines an entry: when and what, then to whom, by whom and for whom, from where, with what, and in which request
+/// (H3).
 fn in_words(entry: &EntryView) -> String {
     let mut by = format!("by {}", entry.actor);
     by.extend(entry.cause.iter().map(|cause| format!(" ({cause})")));
+    by.extend(entry.on_behalf_of.iter().map(|whom| format!(" on behalf of {whom}")));
     let mut parts: Vec<_> = entry.target.iter().map(|target| format!("to {target}")).collect();
     parts.push(by);
     parts.extend(entry.address.iter().map(|address| format!("from {address}")));
     parts.extend(entry.object.clone());
     parts.extend(entry.details.iter().map(change));
+    parts.extend(entry.request_id.iter().map(|id| format!("request {id}")));
     format!("{}  {}\n{}", instant(&entry.at), entry.kind, wrapped(&parts))
 }
 
@@ -82,5 +85,35 @@ fn change(change: &FieldChange) -> String {
         (Some(before), None) => format!("{field}: {before} -> nothing"),
         (Some(before), Some(after)) => format!("{field}: {before} -> {after}"),
         (None, None) => field.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// H3
+    #[test]
+    fn an_entry_says_for_whom_and_from_where() {
+        let some = |text: &str| Some(text.to_owned());
+        let entry = EntryView {
+            sequence: 7,
+            at: "2026-01-01T00:00:00.000Z".to_owned(),
+            kind: "pat_revoked".to_owned(),
+            changed: true,
+            actor: "ann".to_owned(),
+            cause: None,
+            on_behalf_of: some("bob"),
+            target: some("bob-ci"),
+            object: some("0123456789ab"),
+            address: some("192.0.2.7"),
+            request_id: some("r-1"),
+            details: vec![FieldChange { field: "state".to_owned(), before: some("usable"), after: some("revoked") }],
+        };
+        assert_eq!(
+            in_words(&entry),
+            "2026-01-01 00:00:00  pat_revoked\n    to bob-ci, by ann on behalf of bob, from 192.0.2.7, 0123456789ab,\n    \
+             state: usable -> revoked, request r-1"
+        );
     }
 }
