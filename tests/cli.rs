@@ -2,6 +2,7 @@
 //! its tables, its exit codes, and everything that can be typed wrong.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![expect(unreachable_pub, reason = "the harness is shared by several tests, each a crate of its own")]
 
 #[path = "cli/accounts.rs"]
 mod accounts;
@@ -11,10 +12,15 @@ mod administrators;
 mod audit;
 #[path = "cli/bad_input.rs"]
 mod bad_input;
+#[path = "cli/database.rs"]
+mod database;
 #[path = "cli/found.rs"]
 mod found;
 #[path = "cli/personal.rs"]
 mod personal;
+#[expect(dead_code, reason = "the harness is shared by several tests, and this one needs one kind of server")]
+#[path = "harness/postgres.rs"]
+mod postgres;
 #[path = "cli/program.rs"]
 mod program;
 #[path = "cli/shown.rs"]

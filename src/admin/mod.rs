@@ -118,6 +118,8 @@ fn table() -> OpenApiRouter<AdminState> {
         .routes(routes!(route::audit::key))
         .routes(routes!(route::audit::export))
         .routes(routes!(route::audit::trim))
+        .routes(routes!(route::backup::take))
+        .routes(routes!(route::backup::revoke_all_pats))
         .layer(DefaultBodyLimit::max(LARGEST_AUDIT))
         .layer(from_fn_with_state(AUDIT_TIMEOUT, guard::bounded));
     let others = OpenApiRouter::new()

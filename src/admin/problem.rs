@@ -124,7 +124,8 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
         | Refusal::NoArchive
         | Refusal::TrimmedAlready
         | Refusal::BrokenHistory(_)
-        | Refusal::Archive { .. } => StatusCode::CONFLICT,
+        | Refusal::Archive { .. }
+        | Refusal::NotEmbedded => StatusCode::CONFLICT,
     }
 }
 

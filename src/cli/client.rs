@@ -86,12 +86,31 @@ impl Client {
     pub(super) async fn stream(
         &self,
         path: &str,
+        take: impl FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        self.stream_of(Method::GET, path, ANSWER_TIMEOUT, take).await
+    }
+
+    /// The same for what takes long to begin.
+    pub(super) async fn stream_slowly(
+        &self,
+        path: &str,
+        take: impl FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        self.stream_of(Method::POST, path, AUDIT_TIMEOUT, take).await
+    }
+
+    async fn stream_of(
+        &self,
+        method: Method,
+        path: &str,
+        patience: Duration,
         mut take: impl FnMut(&[u8]) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let late = || Failure::failed("no answer in time");
-        let request = Request::get(path).header(header::HOST, "localhost").body(Body::empty());
-        let opening = self.open(request.map_err(Failure::failed)?);
-        let (response, connection) = tokio::time::timeout(ANSWER_TIMEOUT, opening).await.map_err(|_| late())??;
+        let request = Request::builder().method(method).uri(path).header(header::HOST, "localhost");
+        let opening = self.open(request.body(Body::empty()).map_err(Failure::failed)?);
+        let (response, connection) = tokio::time::timeout(patience, opening).await.map_err(|_| late())??;
         let streamed = async {
             if !response.status().is_success() {
                 return answer(response).await.map(|_| ());

@@ -44,7 +44,6 @@ impl InProcess {
         let store = open_store(settings, Arc::clone(&clock)).await?;
         let uid = rustix::process::getuid().as_raw();
         let peer = Peer { uid, unix_user: peer::unix_user(uid).await };
-        let holder = format!("{COMMAND} of {}, process {}", peer.unix_user, std::process::id());
         let keyring = match readable(&store, files).await {
             Ok(keyring) => keyring,
             Err(failure) => {
@@ -52,7 +51,7 @@ impl InProcess {
                 return Err(failure);
             }
         };
-        let lock = match take_lock(&store, &holder).await {
+        let lock = match take_lock(&store, &holder(&peer.unix_user)).await {
             Ok(lock) => lock,
             Err(error) => {
                 store.close().await;
@@ -91,6 +90,11 @@ pub(super) async fn readable(store: &Store, files: &SecretsSettings) -> Result<K
     let keyring = secrets::keyring(&files.master_key).map_err(Failure::failed)?;
     sealing::demand_readable(store, &keyring).await.map_err(Failure::failed)?;
     Ok(keyring)
+}
+
+/// How a command of this user names itself in the lock.
+pub(super) fn holder(unix_user: &str) -> String {
+    format!("{COMMAND} of {unix_user}, process {}", std::process::id())
 }
 
 /// Takes the node's lock. Another command is waited for, and so is who has not yet said its name: that is

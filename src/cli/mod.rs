@@ -57,6 +57,7 @@ fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
         Command::Reload => runtime()?.block_on(command::program::reload(&global, output)),
         Command::Restart => runtime()?.block_on(command::program::restart(&global, output)),
         Command::Healthcheck => runtime()?.block_on(command::program::healthcheck(&global, output)),
+        Command::Db(db) => runtime()?.block_on(command::database::db(&global, db, output)),
         Command::Administer(Administration::Pat(PatCommand::Check(check))) if check.offline => {
             command::pat_check::offline(&global, output)
         }

@@ -85,6 +85,7 @@ action_types! {
     RoleAccessUpdated = "role_access_updated", [Host Administrator], "What a role contains changed, for everyone who holds it.";
     ReasonAdded = "reason_added", [Host Administrator], "A reason joined the code table.";
     NameReleased = "name_released", [Host], "The username of a deleted account was set free.";
+    BackupTaken = "backup_taken", [Host Administrator], "A copy of the database was handed out.";
     AppRegistered = "app_registered", [Locum], "An app appeared in the configuration.";
     AppDisabled = "app_disabled", [Locum], "An app vanished from the configuration; its roles are kept.";
     AppEnabled = "app_enabled", [Locum], "A vanished app came back to the configuration.";

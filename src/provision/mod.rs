@@ -11,6 +11,7 @@
 
 pub mod administrator;
 pub mod app;
+pub mod backup;
 pub mod caller;
 mod demands;
 pub mod holding;

@@ -14,6 +14,8 @@ use crate::history::{Action, ActionType, Actions};
 
 /// How many tokens one round of the clock ends at most (T7).
 const AT_ONCE: u32 = 100;
+/// How many tokens are revoked in one transaction where all are.
+const REVOKED_AT_ONCE: u32 = 200;
 
 /// A token that somebody asks for.
 #[derive(Debug, Clone)]
@@ -177,6 +179,53 @@ pub async fn revoke(
                     .detail("reason", None, Some(reason.as_str()));
                 let ended_pats = vec![(pat.account, public_id)];
                 Hand::done((), revoked, Effects { ended_pats, ..Effects::default() })
+            })
+        })
+        .await
+}
+
+/// Revokes every token of everybody: after a restore, which brings back what was revoked since, or when all of them may
+/// have been seen. Answers how many. What was revoked before a fault stays so; asked again, it goes on.
+///
+/// # Errors
+/// When the caller is not the host shell, or the reason is unknown.
+pub async fn revoke_all(provision: &Provision, request: &Request, reason: &ReasonCode) -> Result<u64, Error> {
+    let mut revoked = 0;
+    loop {
+        let some = revoke_some(provision, request, reason.clone()).await?;
+        if some == 0 {
+            return Ok(revoked);
+        }
+        revoked += some;
+    }
+}
+
+async fn revoke_some(provision: &Provision, request: &Request, reason: ReasonCode) -> Result<u64, Error> {
+    provision
+        .change(request, Attempt::to("pat_revoke_all"), move |mut hand| {
+            Box::pin(async move {
+                hand.request.demand(&Operation::BreakGlass)?;
+                hand.demand_reason(&reason).await?;
+                let (mut actions, mut effects) = (Vec::new(), Effects::default());
+                for mut pat in hand.writer.unrevoked_pats(REVOKED_AT_ONCE).await? {
+                    let (public_id, before, by) = (pat.public_id, pat.standing(hand.now), hand.request.actor());
+                    pat.revoke(hand.now, by, reason.clone())
+                        .map_err(|refusal| Refusal::PatState { public_id, refusal })?;
+                    hand.writer.save_pat_state(&pat).await?;
+                    let revoked = hand.action(ActionType::PatRevoked).to(pat.account).object(public_id.as_str());
+                    let revoked = revoked.detail("state", Some(before.slug()), Some("revoked")).detail(
+                        "reason",
+                        None,
+                        Some(reason.as_str()),
+                    );
+                    actions.push(revoked);
+                    effects.ended_pats.push((pat.account, public_id));
+                }
+                let revoked = effects.ended_pats.len() as u64;
+                Ok(match Actions::from_vec(actions) {
+                    Some(actions) => Decided::Changed(revoked, actions, effects),
+                    None => Decided::AsItWas(0),
+                })
             })
         })
         .await

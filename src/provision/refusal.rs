@@ -99,6 +99,8 @@ pub enum Refusal {
     ReasonText(usize),
     #[error("`{0}` cannot be copied onto itself")]
     SameAccount(Username),
+    #[error("PostgreSQL has its own tools: `pg_dump` while the gateway runs, or its continuous archiving")]
+    NotEmbedded,
     #[error("{0}")]
     HistoryKey(String),
     #[error("the history has no entry {sequence} to begin with: its last is {last}")]
@@ -183,6 +185,7 @@ impl Refusal {
             Self::ReasonExists(_) => "reason_exists",
             Self::ReasonText(_) => "reason_text",
             Self::SameAccount(_) => "same_account",
+            Self::NotEmbedded => "not_embedded",
             Self::HistoryKey(_) => "history_key",
             Self::NoSuchEntry { .. } => "no_such_entry",
             Self::MovedOut { .. } => "moved_out",
@@ -221,6 +224,8 @@ impl Refusal {
             Self::EmailTaken => Some("U1"),
             Self::NoMasterKey(_) => Some("E1"),
             Self::UnknownApp { .. } => Some("R8"),
+            Self::NotEmbedded => Some("C5"),
+            Self::HistoryKey(_) | Self::NoSuchEntry { .. } => Some("H5"),
             Self::OwnAdministration
             | Self::HigherLevel(_)
             | Self::NotAnAdministrator(_)

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use sqlx::{Connection as _, PgConnection, SqliteConnection};
+use sqlx::{Connection as _, PgConnection, SqlSafeStr, SqliteConnection};
 
 use super::place::Place;
 use super::value::{Row, Value, postgres_arguments, sqlite_arguments};
@@ -36,7 +36,7 @@ impl std::fmt::Debug for Connection {
 }
 
 impl Connection {
-    pub(crate) async fn fetch(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, sqlx::Error> {
+    pub(crate) async fn fetch(&mut self, sql: impl SqlSafeStr, values: Vec<Value>) -> Result<Vec<Row>, sqlx::Error> {
         match self {
             Self::Sqlite(connection, _) => {
                 let query = sqlx::query_with(sql, sqlite_arguments(values)?);
@@ -50,7 +50,7 @@ impl Connection {
     }
 
     /// How many rows it touched.
-    pub(crate) async fn execute(&mut self, sql: &'static str, values: Vec<Value>) -> Result<u64, sqlx::Error> {
+    pub(crate) async fn execute(&mut self, sql: impl SqlSafeStr, values: Vec<Value>) -> Result<u64, sqlx::Error> {
         match self {
             Self::Sqlite(connection, _) => {
                 let query = sqlx::query_with(sql, sqlite_arguments(values)?);

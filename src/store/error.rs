@@ -59,6 +59,11 @@ pub enum OpenError {
          in `[store] url`"
     )]
     NoDatabase { place: String, database: String },
+    #[error(
+        "not all of what is moved into the database `{place}` has arrived: run `locum db move` again, or name the old \
+         database in `[store] url`"
+    )]
+    HalfArrived { place: String },
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -46,6 +46,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(6, "0006_callers.sql"),
     migration!(7, "0007_personal.sql"),
     migration!(8, "0008_history_base.sql"),
+    migration!(9, "0009_arrivals.sql"),
 ];
 
 const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;

@@ -24,7 +24,9 @@ mod place;
 mod postgres;
 mod reader;
 mod session;
+mod snapshot;
 mod sqlite;
+mod transfer;
 mod value;
 mod writer;
 
@@ -46,6 +48,8 @@ pub use session::{
     AccountFilter, AdministratorFilter, AppRecord, AuditError, Base, Head, HistoryFilter, KeptPat, KindFilter, LookUp,
     MasterUse, Principal, SealedPersonal, Session,
 };
+pub use snapshot::{Restoration, RestoreError, SnapshotError};
+pub use transfer::{Progress, TransferError, Transferred, transfer};
 pub use writer::{Applied, ApplyContext, Writer};
 
 use crate::clock::{Clock, Timestamp};
@@ -97,6 +101,8 @@ struct Parts {
     readers: Arc<Readers>,
     queue: mpsc::Sender<Message>,
     written: Arc<Written>,
+    /// Held while a copy is made: there is one place for it.
+    snapshots: tokio::sync::Mutex<()>,
 }
 
 /// How much was written since the store was opened.
@@ -109,6 +115,15 @@ pub struct Statistics {
     pub operations: u64,
 }
 
+/// Where the connections of a database come from, once it was found to be one that can be used.
+async fn source_of(settings: &Settings) -> Result<Source, OpenError> {
+    let timeout = settings.timeout;
+    Ok(match &settings.location {
+        Location::Sqlite(path) => Source::Sqlite(sqlite::SqliteSource::prepare(path, timeout).await?),
+        Location::Postgres(url) => Source::Postgres(Box::new(postgres::PostgresSource::prepare(url, timeout).await?)),
+    })
+}
+
 impl Store {
     /// Opens the database, makes or migrates its schema, and starts the task that writes. Its
     /// connections belong to the runtime that this is called in.
@@ -117,19 +132,23 @@ impl Store {
     /// Names what is wrong with the database, and what would be right.
     pub async fn open(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let timeout = settings.timeout;
-        let source = match &settings.location {
-            Location::Sqlite(path) => Source::Sqlite(sqlite::SqliteSource::prepare(path, timeout).await?),
-            Location::Postgres(url) => {
-                Source::Postgres(Box::new(postgres::PostgresSource::prepare(url, timeout).await?))
-            }
-        };
+        let source = source_of(settings).await?;
         migrations::migrate(&source, timeout, clock.now()).await?;
+        transfer::refuse_a_part(&source, timeout).await?;
         let readers = Readers::new(source.clone(), settings.readers, timeout);
         let written = Arc::<Written>::default();
         let (queue, messages) = mpsc::channel(settings.queue.max(1));
         let committer = Committer::new(source.clone(), timeout, Arc::clone(&clock), Arc::clone(&written));
         tokio::spawn(committer.run(messages));
-        Ok(Self(Arc::new(Parts { source, timeout, clock, readers, queue, written })))
+        Ok(Self(Arc::new(Parts {
+            source,
+            timeout,
+            clock,
+            readers,
+            queue,
+            written,
+            snapshots: tokio::sync::Mutex::default(),
+        })))
     }
 
     /// A connection that reads.

@@ -165,7 +165,7 @@ fn holder_or_unknown(by: &str) -> String {
 
 impl Guard {
     /// Writes down who holds it.
-    async fn name(self, holder: &str, timeout: Duration, now: Timestamp) -> Result<Self, StoreError> {
+    pub(crate) async fn name(self, holder: &str, timeout: Duration, now: Timestamp) -> Result<Self, StoreError> {
         const SQL: &str = "INSERT INTO node_holder (id, holder, since) VALUES (1, $1, $2) \
             ON CONFLICT (id) DO UPDATE SET holder = excluded.holder, since = excluded.since";
         match self {

@@ -17,6 +17,8 @@ mod sealed;
 
 use std::time::Duration;
 
+use sqlx::SqlSafeStr;
+
 pub use accounts::{AccountFilter, KindFilter};
 pub use administrators::AdministratorFilter;
 pub use audit::AuditError;
@@ -73,17 +75,17 @@ impl Session {
         self.failure.take()
     }
 
-    pub(crate) async fn rows(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+    pub(crate) async fn rows(&mut self, sql: impl SqlSafeStr, values: Vec<Value>) -> Result<Vec<Row>, StoreError> {
         self.sound = false;
         let answer = tokio::time::timeout(self.timeout, self.connection.fetch(sql, values)).await;
         self.settle(answer)
     }
 
-    pub(crate) async fn row(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Option<Row>, StoreError> {
+    pub(crate) async fn row(&mut self, sql: impl SqlSafeStr, values: Vec<Value>) -> Result<Option<Row>, StoreError> {
         Ok(self.rows(sql, values).await?.into_iter().next())
     }
 
-    pub(crate) async fn execute(&mut self, sql: &'static str, values: Vec<Value>) -> Result<u64, StoreError> {
+    pub(crate) async fn execute(&mut self, sql: impl SqlSafeStr, values: Vec<Value>) -> Result<u64, StoreError> {
         self.sound = false;
         let answer = tokio::time::timeout(self.timeout, self.connection.execute(sql, values)).await;
         self.settle(answer)

@@ -43,6 +43,13 @@ impl SqliteSource {
         }
     }
 
+    /// The same without a look at what the file is: for whoever is about to replace it.
+    pub(crate) async fn unseen(path: &Path, timeout: Duration) -> Result<Self, OpenError> {
+        let path = std::path::absolute(path).map_err(|error| permission(path, &error))?;
+        let file = FilePlace::of(&path).await.map_err(|error| permission(&path, &error))?;
+        Ok(Self { place: Place::File(Arc::new(file)), path, busy: timeout.mul_f32(0.75) })
+    }
+
     pub(crate) async fn connect(&self, purpose: Purpose) -> Result<Connection, sqlx::Error> {
         let options = SqliteConnectOptions::new()
             .filename(&self.path)

@@ -11,7 +11,7 @@ use sqlx::{Arguments as _, Row as _};
 use super::error::StoreError;
 
 /// One argument of a query.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Value {
     Int(Option<i64>),
     Text(Option<String>),

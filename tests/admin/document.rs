@@ -69,6 +69,8 @@ fn every_operation_has_its_line_of_the_command_line() {
         ("delete /v1/deleted-names/{username}", "name release ann"),
         ("get /v1/health", "healthcheck"),
         ("post /v1/audit", "audit verify --checkpoint kept.jsonl"),
+        ("post /v1/backup", "db backup --to copy.db"),
+        ("post /v1/pats/revoke-all", "pat revoke-all --reason compromised"),
         ("get /v1/audit/checkpoint", "audit checkpoint"),
         ("get /v1/audit/export", "audit export"),
         ("get /v1/audit/key", "audit key"),

@@ -20,6 +20,7 @@ mod opening;
 mod servers;
 mod tls;
 mod tokens;
+mod transfer;
 mod world;
 
 #[expect(dead_code, reason = "the harness is shared by several tests, and this one needs one kind of server")]

@@ -2,6 +2,7 @@
 
 pub(super) mod administrators;
 pub(super) mod audit;
+pub(super) mod backup;
 pub(super) mod catalogue;
 pub(super) mod health;
 pub(super) mod history;

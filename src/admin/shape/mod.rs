@@ -23,7 +23,7 @@ pub use catalogue::{
     RoleView,
 };
 pub use pat::{
-    CheckPat, CheckedPat, MadePat, NewPat, PatList, PatView, PresentedToken, Restrictions, Revocation, RevokePat,
-    RotatePat,
+    CheckPat, CheckedPat, MadePat, NewPat, PatList, PatView, PresentedToken, Restrictions, Revocation, RevokeAllPats,
+    RevokePat, RevokedPats, RotatePat,
 };
 pub use record::{EntryPage, EntryView, FieldChange, HealthView, ReloadedView, RestartingView};

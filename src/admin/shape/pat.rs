@@ -121,6 +121,20 @@ pub struct RevokePat {
     pub reason: String,
 }
 
+/// Why all tokens are to be revoked.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeAllPats {
+    /// A code of the code table.
+    pub reason: String,
+}
+
+/// How many tokens were revoked.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RevokedPats {
+    pub revoked: u64,
+}
+
 /// The text of a token on its way through; wiped when dropped, never shown.
 pub struct PresentedToken(Zeroizing<String>);
 

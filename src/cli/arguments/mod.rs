@@ -7,6 +7,7 @@
 mod account;
 mod administrator;
 mod catalogue;
+mod database;
 mod network;
 mod operate;
 mod pat;
@@ -20,6 +21,7 @@ pub use account::{
 };
 pub use administrator::{AdminCommand, EndArguments, RightArguments};
 pub use catalogue::{AppCommand, NameCommand, ReasonCommand, RoleCommand};
+pub use database::{DbCommand, MoveArguments, RestoreArguments};
 pub use operate::{
     AuditCommand, CompletionsArguments, ConfigCommand, ExportArguments, HistoryArguments, ServeArguments,
     TrimArguments, VerifyArguments,
@@ -67,6 +69,9 @@ pub enum Command {
     /// About the configuration file
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// The database as a whole: copies of it, and moving it to PostgreSQL
+    #[command(subcommand)]
+    Db(DbCommand),
     #[command(flatten)]
     Administer(Administration),
     /// Print completions for a shell
@@ -154,6 +159,12 @@ mod tests {
             "pat show 0123456789ab --json",
             "pat check --from 10.0.0.1",
             "pat check --offline",
+            "pat revoke-all --reason compromised",
+            "db backup --to a.db",
+            "db restore --from a.db --as-it-was",
+            "db restore --from a.db --revoke-pats",
+            "db move --to postgres://locum@localhost/locum",
+            "db move --to-file url --json",
             "reason list",
             "reason add moved_away The-service-moved",
             "role add reports --permission general:read",

@@ -30,6 +30,12 @@ pub enum PatCommand {
         #[arg(long, value_name = "CODE")]
         reason: String,
     },
+    /// Revoke every token of everybody at once and for good; only from the machine that runs the gateway
+    RevokeAll {
+        /// Why: a code of `locum reason list`
+        #[arg(long, value_name = "CODE")]
+        reason: String,
+    },
     /// Make a token that takes the place of another; both are valid for a while
     Rotate(PatRotateArguments),
     /// Confirm that a token's secret was copied: from then on it is usable

@@ -5,6 +5,7 @@ pub(super) mod administrator;
 pub(super) mod audit;
 pub(super) mod catalogue;
 pub(super) mod check;
+pub(super) mod database;
 pub(super) mod history;
 pub(super) mod init;
 pub(super) mod pat;

@@ -3,7 +3,9 @@
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use crate::admin::shape::{MadePat, NewPat, PatList, PatView, PresentedToken, RevokePat, RotatePat};
+use crate::admin::shape::{
+    MadePat, NewPat, PatList, PatView, PresentedToken, RevokeAllPats, RevokePat, RevokedPats, RotatePat,
+};
 use crate::cli::arguments::{PatAddArguments, PatCommand, PatRotateArguments};
 use crate::cli::client::{Client, path};
 use crate::cli::exit::Failure;
@@ -27,6 +29,11 @@ pub(in crate::cli) async fn pat(client: &Client, command: PatCommand, output: Ou
         PatCommand::Revoke { public_id, reason } => {
             let revoked: PatView = client.post(&path(&["pats", &public_id, "revoke"]), &RevokePat { reason }).await?;
             output.answer(&revoked, |pat| format!("revoked `{}` of `{}`", pat.public_id, pat.account))
+        }
+        PatCommand::RevokeAll { reason } => {
+            let all: RevokedPats =
+                client.post_slowly(&path(&["pats", "revoke-all"]), &RevokeAllPats { reason }).await?;
+            output.answer(&all, |all| format!("revoked {} tokens", all.revoked))
         }
         PatCommand::Confirm { public_id } => {
             let confirmed = confirm(client, &public_id).await?;

@@ -98,6 +98,15 @@ impl Session {
         rows.iter().map(|row| public_id("public_id", &row.text("public_id")?)).collect()
     }
 
+    /// Tokens that are not revoked, at most `limit` of them.
+    pub async fn unrevoked_pats(&mut self, limit: u32) -> Result<Vec<Pat>, StoreError> {
+        const SQL: &str = "SELECT public_id, account, service, created_at, created_by, expires_at, pending_until, \
+            confirmed_at, revoked_at, revoked_by, revoked_reason, networks, apps, read_only, last_used_at, \
+            replaces, overlap, silence, retires_at \
+            FROM pats WHERE revoked_at IS NULL ORDER BY public_id LIMIT $1";
+        self.rows(SQL, vec![i64::from(limit).into()]).await?.iter().map(pat).collect()
+    }
+
     pub async fn pat(&mut self, public_id: PublicId) -> Result<Option<Pat>, StoreError> {
         const SQL: &str = "SELECT public_id, account, service, created_at, created_by, expires_at, pending_until, \
             confirmed_at, revoked_at, revoked_by, revoked_reason, networks, apps, read_only, last_used_at, \

@@ -92,7 +92,7 @@ impl Session {
         };
         let mut entries = Vec::new();
         for list in lists {
-            let rows = self.rows(list, filter.values()).await?;
+            let rows = self.rows(*list, filter.values()).await?;
             for row in &rows {
                 entries.push(entry(row)?);
             }

@@ -1,0 +1,197 @@
+//! `locum db …`: copies of the embedded database, and moving it to PostgreSQL.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::admin::peer;
+use crate::admin::shape::{RevokeAllPats, RevokedPats};
+use crate::cli::arguments::{DbCommand, Global, MoveArguments, RestoreArguments};
+use crate::cli::client::{Client, path};
+use crate::cli::exit::Failure;
+use crate::cli::find::{self, Meant};
+use crate::cli::in_process::{InProcess, holder, open_store};
+use crate::cli::output::{Output, table};
+use crate::clock::{Clock, SystemClock};
+use crate::config::Settings;
+use crate::store::{self, Location, Progress, Restoration, transfer};
+
+/// Why the tokens of a restored database are revoked.
+const RESTORED: &str = "compromised";
+
+pub(in crate::cli) async fn db(global: &Global, command: DbCommand, output: Output) -> Result<(), Failure> {
+    match command {
+        DbCommand::Backup { to } => {
+            let client = Client::connect(global).await?;
+            let done = backup(&client, &to, output).await;
+            client.close().await;
+            done
+        }
+        DbCommand::Restore(asked) => restore(&*configured(global)?, &asked, output).await,
+        DbCommand::Move(asked) => move_to(&*configured(global)?, &asked, output).await,
+    }
+}
+
+fn configured(global: &Global) -> Result<Box<Settings>, Failure> {
+    match find::meant(global)? {
+        Meant::Configured(settings) => Ok(settings),
+        Meant::Socket(_) => Err(Failure::Usage("name the configuration of the database, with `--config FILE`".into())),
+    }
+}
+
+async fn backup(client: &Client, to: &Path, output: Output) -> Result<(), Failure> {
+    let fault = |error: io::Error| Failure::failed(format!("`{}` cannot be written: {error}", to.display()));
+    let part = part_of(to);
+    if to.exists() {
+        return Err(Failure::failed(format!("`{}` is there already: name another file", to.display())));
+    }
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part).map_err(fault)?;
+    let mut written = 0_u64;
+    let route = path(&["backup"]);
+    let taken = client.stream_slowly(&route, |bytes| {
+        written += bytes.len() as u64;
+        file.write_all(bytes).map_err(fault)
+    });
+    let put = match taken.await {
+        Ok(()) => put(&file, &part, to).map_err(fault),
+        Err(failure) => Err(failure),
+    };
+    if put.is_err() {
+        // Nobody is to take a part for the whole.
+        std::fs::remove_file(&part).map_err(fault)?;
+    }
+    put?;
+    let document = json!({ "file": to.display().to_string(), "bytes": written });
+    output.answer(&document, |_| {
+        format!("wrote {} ({written} bytes); keep the key files apart: without them it is of no use", to.display())
+    })
+}
+
+fn part_of(to: &Path) -> PathBuf {
+    let mut name = to.as_os_str().to_owned();
+    name.push(".part");
+    name.into()
+}
+
+fn put(file: &File, part: &Path, to: &Path) -> io::Result<()> {
+    file.sync_all()?;
+    // Fails when somebody made it meanwhile.
+    std::fs::hard_link(part, to)?;
+    std::fs::remove_file(part)?;
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
+async fn restore(settings: &Settings, asked: &RestoreArguments, output: Output) -> Result<(), Failure> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let user = peer::unix_user(rustix::process::getuid().as_raw()).await;
+    let restoration = Restoration::begin(&settings.store(), &asked.from, &holder(&user), Arc::clone(&clock)).await;
+    let restoration = restoration.map_err(Failure::failed)?;
+    let ready = ready(settings, &restoration, asked).await;
+    let revoked = match ready {
+        Ok(revoked) => revoked,
+        Err(failure) => {
+            restoration.give_up().await.map_err(Failure::failed)?;
+            return Err(failure);
+        }
+    };
+    let kept = restoration.put_in_place(clock.now()).await.map_err(Failure::failed)?;
+    let document = json!({
+        "restored": asked.from.display().to_string(), "kept": kept.display().to_string(), "revoked_pats": revoked,
+    });
+    output.answer(&document, |_| {
+        let tokens = revoked.map(|revoked| format!("; {revoked} tokens were revoked")).unwrap_or_default();
+        format!("restored {}{tokens}; what was there is now {}", asked.from.display(), kept.display())
+    })
+}
+
+/// Looks at the copy before it is anybody's database, and revokes its tokens where that is wanted.
+async fn ready(
+    settings: &Settings,
+    restoration: &Restoration,
+    asked: &RestoreArguments,
+) -> Result<Option<u64>, Failure> {
+    let copy = Settings { store: Location::Sqlite(restoration.copy().to_owned()), ..settings.clone() };
+    let store = open_store(&copy, Arc::new(SystemClock)).await?;
+    let checked = restoration.check(&store, &asked.from).await.map_err(Failure::failed);
+    store.close().await;
+    checked?;
+    if !asked.tokens.revoke_pats {
+        return Ok(None);
+    }
+    let client = Client::InProcess(Box::new(InProcess::open(&copy).await?));
+    let wish = RevokeAllPats { reason: RESTORED.to_owned() };
+    let revoked: Result<RevokedPats, Failure> = client.post_slowly(&path(&["pats", "revoke-all"]), &wish).await;
+    client.close().await;
+    Ok(Some(revoked?.revoked))
+}
+
+async fn move_to(settings: &Settings, asked: &MoveArguments, output: Output) -> Result<(), Failure> {
+    let url = match (&asked.to, &asked.to_file) {
+        (Some(url), _) => url.clone(),
+        (None, Some(file)) => std::fs::read_to_string(file)
+            .map_err(|error| Failure::failed(format!("`{}` cannot be read: {error}", file.display())))?,
+        (None, None) => return Err(Failure::Usage("name the new database, with `--to URL`".into())),
+    };
+    let url = url.trim().to_owned();
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        return Err(Failure::Usage("the new database is one of PostgreSQL: `postgres://USER@HOST/DATABASE`".into()));
+    }
+    let from = settings.store();
+    let to = store::Settings { location: Location::Postgres(url.into()), ..from.clone() };
+    let user = peer::unix_user(rustix::process::getuid().as_raw()).await;
+    let mut shown = Shown::new(output);
+    let moved = transfer(&from, &to, &holder(&user), Arc::new(SystemClock), |progress| shown.show(progress)).await;
+    shown.end();
+    let moved = moved.map_err(Failure::failed)?;
+    let rows: serde_json::Map<_, _> = moved.tables.iter().map(|(table, rows)| (table.clone(), json!(rows))).collect();
+    let document = json!({ "place": moved.place, "rows": rows, "entries": moved.head.sequence, "head": moved.head.hash.to_string() });
+    output.answer(&document, |_| {
+        let rows = moved.tables.iter().map(|(table, rows)| vec![table.clone(), rows.to_string()]);
+        let head = moved.head;
+        format!(
+            "{}\nall of it is in {}: every row was compared, and the history is whole: {} entries, head {}\n\
+             name it in `[store] url`, and start the gateway; the old database stays as it is",
+            table(&["TABLE", "ROWS"], rows),
+            moved.place,
+            head.sequence,
+            head.hash
+        )
+    })
+}
+
+/// How far it has come, on one line of a terminal.
+struct Shown {
+    on: bool,
+    any: bool,
+}
+
+impl Shown {
+    fn new(output: Output) -> Self {
+        Self { on: !output.is_json() && io::stderr().is_terminal(), any: false }
+    }
+
+    fn show(&mut self, progress: Progress<'_>) {
+        if !self.on {
+            return;
+        }
+        self.any = true;
+        let words = match progress {
+            Progress::Copied { table, rows } => format!("copied {rows} rows of {table}"),
+            Progress::Compared { table, rows } => format!("compared {rows} rows of {table}"),
+            Progress::Following => "following the chain of the history".to_owned(),
+        };
+        // A terminal that is gone is no reason to stop.
+        let _gone = write!(io::stderr(), "\r\u{1b}[K{words}");
+    }
+
+    fn end(&self) {
+        if self.any {
+            let _gone = writeln!(io::stderr());
+        }
+    }
+}

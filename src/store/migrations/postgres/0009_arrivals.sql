@@ -1,0 +1,8 @@
+-- There while a database is filled from another (C5): from which, and in which state that was. A database
+-- that has it is a part, on which no gateway starts.
+CREATE TABLE arrivals (
+    id BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
+    installation BYTEA NOT NULL CHECK (length(installation) = 16),
+    epoch BIGINT NOT NULL,
+    sequence BIGINT NOT NULL
+);
