@@ -184,12 +184,12 @@ impl Hygiene {
                 CONTENT_LENGTH => reading.lengths += 1,
                 AUTHORIZATION => {
                     reading.authorizations += 1;
-                    reading.is_misspelt |= is_another_spelling(value);
+                    reading.misspelt += usize::from(is_another_spelling(value));
                 }
                 _ => match self.treat(name) {
                     Treatment::Pass if *name == LOCUM_AUTHORIZATION => {
                         reading.own_authorizations += 1;
-                        reading.is_misspelt |= is_another_spelling(value);
+                        reading.misspelt += usize::from(is_another_spelling(value));
                     }
                     Treatment::Pass => {}
                     Treatment::Remove => {
@@ -294,10 +294,10 @@ struct Reading {
     lengths: usize,
     authorizations: usize,
     own_authorizations: usize,
-    is_misspelt: bool,
+    misspelt: usize,
     codings: usize,
-    is_other_than_chunked: bool,
-    expects_another: bool,
+    not_chunked: usize,
+    other_expectations: usize,
     nominates: bool,
     has_look_alike: bool,
 }
@@ -309,9 +309,9 @@ impl Reading {
             CONNECTION => self.nominates = true,
             TRANSFER_ENCODING => {
                 self.codings += 1;
-                self.is_other_than_chunked |= !value.as_bytes().eq_ignore_ascii_case(b"chunked");
+                self.not_chunked += usize::from(!value.as_bytes().eq_ignore_ascii_case(b"chunked"));
             }
-            EXPECT => self.expects_another |= !value.as_bytes().eq_ignore_ascii_case(b"100-continue"),
+            EXPECT if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => self.other_expectations += 1,
             _ => {}
         }
     }
@@ -322,18 +322,18 @@ impl Reading {
             return Err(Refusal::HeadTooLarge);
         }
         let framed_twice = self.codings > 0 && self.lengths > 0;
-        let odd_coding = self.codings > 1 || self.is_other_than_chunked;
+        let odd_coding = self.codings > 1 || self.not_chunked > 0;
         let ambiguous = [
             (self.hosts > 1, "host_repeated"),
             (self.authorizations > 1 || self.own_authorizations > 1, "authorization_repeated"),
-            (self.is_misspelt, "authorization_spelling"),
+            (self.misspelt > 0, "authorization_spelling"),
             (self.lengths > 1, "content_length_repeated"),
             (odd_coding || framed_twice || self.codings > 0 && version < Version::HTTP_11, "transfer_encoding"),
         ];
         if let Some((_, word)) = ambiguous.into_iter().find(|(found, _)| *found) {
             return Err(Refusal::Malformed(word));
         }
-        if self.expects_another { Err(Refusal::UnknownExpectation) } else { Ok(()) }
+        if self.other_expectations > 0 { Err(Refusal::UnknownExpectation) } else { Ok(()) }
     }
 }
 
