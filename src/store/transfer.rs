@@ -90,15 +90,15 @@ pub async fn transfer(
     let (here, there) = (source_of(from).await?, source_of(to).await?);
     migrations::migrate(&here, from.timeout, clock.now()).await?;
     migrations::migrate(&there, to.timeout, clock.now()).await?;
-    let held_here = hold(&here, from.timeout, holder, clock.as_ref()).await?;
-    let held_there = hold(&there, to.timeout, holder, clock.as_ref()).await;
-    let moved = match &held_there {
+    let old = hold(&here, from.timeout, holder, clock.as_ref()).await?;
+    let new = hold(&there, to.timeout, holder, clock.as_ref()).await;
+    let moved = match &new {
         Ok(_) => run(&here, &there, (from.timeout, to.timeout), &mut progress).await,
         Err(error) => Err(error.clone()),
     };
-    held_here.give_back().await;
-    if let Ok(held_there) = held_there {
-        held_there.give_back().await;
+    old.give_back().await;
+    if let Ok(new) = new {
+        new.give_back().await;
     }
     moved
 }

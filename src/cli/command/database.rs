@@ -133,7 +133,8 @@ async fn ready(
 async fn move_to(settings: &Settings, asked: &MoveArguments, output: Output) -> Result<(), Failure> {
     let url = match (&asked.to, &asked.to_file) {
         (Some(url), _) => url.clone(),
-        (None, Some(file)) => std::fs::read_to_string(file)
+        (None, Some(file)) => tokio::fs::read_to_string(file)
+            .await
             .map_err(|error| Failure::failed(format!("`{}` cannot be read: {error}", file.display())))?,
         (None, None) => return Err(Failure::Usage("name the new database, with `--to URL`".into())),
     };
