@@ -141,7 +141,7 @@ async fn run(
         counted.push((table.name.clone(), transfer.compare(table, progress).await?));
     }
     progress(Progress::Following);
-    let head = transfer.end().await?;
+    let head = transfer.end(&tables).await?;
     Ok(Transferred { place: transfer.to.place().name(), tables: counted, head })
 }
 
@@ -183,6 +183,11 @@ impl Transfer {
         self.to.execute(MARK, vec![id.into(), int(head.epoch), int(head.sequence)]).await?;
         for table in tables.iter().rev() {
             self.to.execute(AssertSqlSafe(format!("DELETE FROM {}", table.name)), Vec::new()).await?;
+            // What holds of changes is not asked of what arrives: a history that was trimmed begins after an entry that
+            // it has no more.
+            self.to
+                .execute(AssertSqlSafe(format!("ALTER TABLE {} DISABLE TRIGGER USER", table.name)), Vec::new())
+                .await?;
         }
         self.to.script("COMMIT").await?;
         Ok(())
@@ -224,8 +229,8 @@ impl Transfer {
         }
     }
 
-    /// Sets the end of the chain, follows the chain there, and takes the mark away.
-    async fn end(&mut self) -> Result<Head, TransferError> {
+    /// Sets the end of the chain, follows the chain there, and takes the mark away: from then on every rule holds there.
+    async fn end(&mut self, tables: &[Table]) -> Result<Head, TransferError> {
         const HEAD: &str = "UPDATE head SET epoch = $1, sequence = $2, hash = $3 WHERE id = 1";
         let head = self.from.head().await?;
         let hash = head.hash.as_bytes().as_slice();
@@ -235,7 +240,14 @@ impl Transfer {
             let (place, from) = (self.to.place().name(), self.from.place().name());
             return Err(TransferError::Different { table: "head".to_owned(), place, from });
         }
+        self.to.begin().await?;
+        for table in tables {
+            self.to
+                .execute(AssertSqlSafe(format!("ALTER TABLE {} ENABLE TRIGGER USER", table.name)), Vec::new())
+                .await?;
+        }
         self.to.execute("DELETE FROM arrivals", Vec::new()).await?;
+        self.to.script("COMMIT").await?;
         Ok(head)
     }
 }

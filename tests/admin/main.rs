@@ -98,9 +98,14 @@ impl Api {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (head, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
-        let lines = head.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/x-ndjson");
+        let is = |kind| head.headers.get(header::CONTENT_TYPE).is_some_and(|found| found == kind);
+        let lines = is("application/x-ndjson");
         let body = match &bytes[..] {
             [] => Value::Null,
+            database if is("application/vnd.sqlite3") => {
+                assert!(database.starts_with(b"SQLite format 3\0"));
+                Value::Null
+            }
             bytes if lines => {
                 let lines = std::str::from_utf8(bytes).unwrap().lines();
                 lines.map(|line| serde_json::from_str::<Value>(line).unwrap()).collect()

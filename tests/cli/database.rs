@@ -72,6 +72,7 @@ fn a_restore_revokes_every_token_or_is_told_not_to() {
     assert_eq!(state(&at, &public_id), "revoked");
     assert_eq!(at.json(&["pat", "revoke-all", "--reason", "compromised"]), json!({ "revoked": 0 }));
     at.say(&["audit", "verify"]);
+    assert_eq!(at.refused(&["pat", "revoke-all", "--reason", "nope"])["code"], "unknown_reason");
 }
 
 /// C5: a file that is none of ours, or is damaged, changes nothing.

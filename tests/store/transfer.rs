@@ -84,6 +84,25 @@ fn everything_arrives_and_the_chain_holds() {
         add(&store, &[&person("one-more")]).await;
         let head = store.read().await.unwrap().audit().await.unwrap();
         assert_eq!(head.sequence, moved.head.sequence + 1);
+        assert!(to.try_tamper("DELETE FROM history WHERE sequence = 1").await.is_err(), "it is append-only there too");
+    });
+}
+
+/// C5, H7: a history whose beginning was moved out before.
+#[test]
+fn a_trimmed_history_arrives_as_it_is() {
+    runtime().block_on(async {
+        let (from, to) = (filled(5).await, Backend::new(Kept::Postgres));
+        from.tamper(
+            "INSERT INTO history_base SELECT 1, sequence, hash, 'as signed' FROM history WHERE sequence = 7; \
+             DELETE FROM history_marks WHERE sequence <= 7; DELETE FROM history WHERE sequence <= 7",
+        )
+        .await;
+        let moved = move_to(&from, &to, |_| {}).await.unwrap();
+        let (before, after) = (rows(&from).await, rows(&to).await);
+        assert_eq!(before, after);
+        assert_eq!(after.1, moved.head.sequence);
+        assert!(to.try_tamper("DELETE FROM history_base").await.is_err());
     });
 }
 

@@ -14,7 +14,7 @@ use crate::cli::arguments::{DbCommand, Global, MoveArguments, RestoreArguments};
 use crate::cli::client::{Client, path};
 use crate::cli::exit::Failure;
 use crate::cli::find::{self, Meant};
-use crate::cli::in_process::{InProcess, holder, open_store};
+use crate::cli::in_process::{InProcess, holder, open_store, readable};
 use crate::cli::output::{Output, table};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Settings;
@@ -117,7 +117,11 @@ async fn ready(
 ) -> Result<Option<u64>, Failure> {
     let copy = Settings { store: Location::Sqlite(restoration.copy().to_owned()), ..settings.clone() };
     let store = open_store(&copy, Arc::new(SystemClock)).await?;
-    let checked = restoration.check(&store, &asked.from).await.map_err(Failure::failed);
+    let checked = async {
+        restoration.check(&store, &asked.from).await.map_err(Failure::failed)?;
+        readable(&store, &settings.secrets).await
+    };
+    let checked = checked.await;
     store.close().await;
     checked?;
     if !asked.tokens.revoke_pats {
