@@ -225,7 +225,6 @@ impl Refusal {
             Self::NoMasterKey(_) => Some("E1"),
             Self::UnknownApp { .. } => Some("R8"),
             Self::NotEmbedded => Some("C5"),
-            Self::HistoryKey(_) | Self::NoSuchEntry { .. } => Some("H5"),
             Self::OwnAdministration
             | Self::HigherLevel(_)
             | Self::NotAnAdministrator(_)
