@@ -5,6 +5,9 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 #![expect(unreachable_pub, reason = "the harness is shared by several tests, each a crate of its own")]
 
+#[expect(dead_code, reason = "the harness is shared, and not all of it is needed here")]
+#[path = "harness/key_files.rs"]
+mod key_files;
 #[path = "harness/postgres.rs"]
 #[expect(dead_code, reason = "the harness is shared, and not all of it is needed here")]
 mod postgres;

@@ -156,6 +156,8 @@ fn table() -> OpenApiRouter<AdminState> {
         .routes(routes!(route::catalogue::release_name))
         .routes(routes!(route::history::list))
         .routes(routes!(route::health::health))
+        .routes(routes!(route::keys::show))
+        .routes(routes!(route::keys::rotate))
         .routes(routes!(route::operation::reload))
         .routes(routes!(route::operation::restart))
         .layer(from_fn_with_state(TIMEOUT, guard::bounded));

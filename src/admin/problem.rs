@@ -118,6 +118,7 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
         | Refusal::KeyReused(_)
         | Refusal::EmailTaken
         | Refusal::NoMasterKey(_)
+        | Refusal::KeyStorage(_)
         | Refusal::RoleExists(_)
         | Refusal::ReasonExists(_)
         | Refusal::HistoryKey(_)

@@ -66,6 +66,7 @@ impl InProcess {
             peppers: Arc::new(secrets.peppers),
             tombstones: Arc::new(secrets.tombstones),
             keyring,
+            key_stores: secrets::key_stores_of(files),
             history_key: secrets::history_key_of(files),
             clock,
             random: Arc::new(house::random),

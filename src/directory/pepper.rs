@@ -62,6 +62,11 @@ impl Peppers {
         self.0.store(other.0.load_full());
     }
 
+    /// Whether there is a pepper of this version.
+    pub fn has(&self, version: PepperVersion) -> bool {
+        self.0.load().contains_key(&version)
+    }
+
     /// The version under which new tokens are hashed.
     pub fn newest(&self) -> PepperVersion {
         *self.0.load().last_key_value().expect("`parse` refuses an empty set").0

@@ -67,7 +67,7 @@ action_types! {
     UserAdded = "user_added", [Host Administrator], "A person was added.";
     UserMarkedActive = "user_marked_active", [Host Administrator], "A person was made active again.";
     UserMarkedInactive = "user_marked_inactive", [Host Administrator], "A person was made inactive.";
-    PersonalDataChanged = "personal_data_changed", [Host Administrator Owner], "The name, email address or phone number of a person changed; the values are sealed, and readable as long as the person exists.";
+    PersonalDataChanged = "personal_data_changed", [Host Owner], "The name, email address or phone number of a person changed; the values are sealed, and readable as long as the person exists.";
     UserDeleted = "user_deleted", [Locum], "A person was deleted; done by Locum, the cause names who asked.";
     ProxyUserAdded = "proxy_user_added", [Host Owner], "A proxy user was added.";
     ProxyUserMarkedActive = "proxy_user_marked_active", [Host Administrator], "A proxy user was made active again.";
@@ -89,6 +89,8 @@ action_types! {
     AppRegistered = "app_registered", [Locum], "An app appeared in the configuration.";
     AppDisabled = "app_disabled", [Locum], "An app vanished from the configuration; its roles are kept.";
     AppEnabled = "app_enabled", [Locum], "A vanished app came back to the configuration.";
+    KeyRotated = "key_rotated", [Host Administrator], "The master key or the pepper got a new version, which is in force.";
+    KeyRotationCompleted = "key_rotation_completed", [Locum], "Nothing is left under the older versions of the master key.";
     ConfigReloaded = "config_reloaded", [Host Administrator Locum], "The configuration was read anew and taken up: asked for by an operator, or by SIGHUP.";
     HistoryTrimmed = "history_trimmed", [Host Administrator Locum], "Old entries of the history were moved to the archive: asked for by an operator, or by their age.";
     OperationRefused = "operation_refused", [Host Anybody], "An identified caller tried something that a rule refuses; nothing changed.";

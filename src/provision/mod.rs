@@ -16,6 +16,7 @@ pub mod caller;
 mod demands;
 pub mod holding;
 mod household;
+pub mod keys;
 pub mod lockout;
 pub mod name;
 mod nearest;
@@ -38,6 +39,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use keys::KeyStores;
 pub use refusal::{Error, Refusal, Wanted};
 pub use request::{Caller, Request};
 pub use retention::RetentionSettings;
@@ -97,6 +99,11 @@ struct Inner {
     peppers: Arc<Peppers>,
     tombstones: Arc<TombstoneKey>,
     keyring: Keyring,
+    key_stores: KeyStores,
+    /// Held while a key gets a new version.
+    rotation: tokio::sync::Mutex<()>,
+    /// Held while what is under older versions is moved.
+    moving: tokio::sync::Mutex<()>,
     history_key: HistoryKey,
     clock: Arc<dyn Clock>,
     random: Random,
@@ -116,6 +123,8 @@ pub struct Parts {
     pub tombstones: Arc<TombstoneKey>,
     /// The master key that data keys are wrapped under.
     pub keyring: Keyring,
+    /// Where the master key and the peppers come from, and get new versions.
+    pub key_stores: KeyStores,
     pub history_key: HistoryKey,
     pub clock: Arc<dyn Clock>,
     pub random: Random,
@@ -138,6 +147,7 @@ impl Provision {
             peppers,
             tombstones,
             keyring,
+            key_stores,
             history_key,
             clock,
             random,
@@ -152,6 +162,9 @@ impl Provision {
             peppers,
             tombstones,
             keyring,
+            key_stores,
+            rotation: tokio::sync::Mutex::new(()),
+            moving: tokio::sync::Mutex::new(()),
             history_key,
             clock,
             random,

@@ -293,7 +293,7 @@ async fn names_of_pats(reader: &mut Reader, pats: &[Pat]) -> Result<Names, Error
 }
 
 /// A caller without the right leaves a trace, when it tried to look as when it tried to change.
-async fn refused_if_not_allowed<T>(
+pub(super) async fn refused_if_not_allowed<T>(
     provision: &Provision,
     request: &Request,
     operation: &'static str,

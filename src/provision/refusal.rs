@@ -90,6 +90,8 @@ pub enum Refusal {
     EmailTaken,
     #[error(transparent)]
     NoMasterKey(SealError),
+    #[error("{0}")]
+    KeyStorage(String),
 
     #[error("the role `{0}` is defined already: `locum role set` changes what it contains")]
     RoleExists(RoleName),
@@ -181,6 +183,7 @@ impl Refusal {
             Self::KeyReused(_) => "idempotency_key_reused",
             Self::EmailTaken => "email_taken",
             Self::NoMasterKey(_) => "no_master_key",
+            Self::KeyStorage(_) => "key_storage",
             Self::RoleExists(_) => "role_exists",
             Self::ReasonExists(_) => "reason_exists",
             Self::ReasonText(_) => "reason_text",
@@ -223,6 +226,7 @@ impl Refusal {
             Self::UnknownRole { .. } | Self::UnknownNamespace(_) | Self::RoleExists(_) => Some("R6"),
             Self::EmailTaken => Some("U1"),
             Self::NoMasterKey(_) => Some("E1"),
+            Self::KeyStorage(_) => Some("E2"),
             Self::UnknownApp { .. } => Some("R8"),
             Self::NotEmbedded => Some("C5"),
             Self::OwnAdministration

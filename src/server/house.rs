@@ -92,6 +92,7 @@ impl House {
             peppers: Arc::clone(&peppers),
             tombstones,
             keyring: keyring.clone(),
+            key_stores: secrets::key_stores_of(&settings.secrets),
             history_key: secrets::history_key_of(&settings.secrets),
             clock: Arc::clone(&clock),
             random: Arc::new(random),
@@ -99,6 +100,7 @@ impl House {
         });
         let names: BTreeSet<_> = settings.apps.iter().map(|app| app.name().clone()).collect();
         provision::app::register(&provision, names).await.map_err(HouseError::Apps)?;
+        provision.move_to_new_keys();
 
         let store_counts: Arc<dyn FailureCounts> = Arc::new(StoreCounts::new(&store));
         let carry_out = carry_out(provision.clone());

@@ -11,12 +11,14 @@ use std::time::Duration;
 use secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
 
+use super::house;
 use crate::config::settings::{MasterKeySource, SecretsSettings};
 use crate::directory::key_lines::KeyLinesError;
 use crate::directory::pepper::Peppers;
 use crate::directory::tombstone::TombstoneKey;
 use crate::history::checkpoint::SigningKey;
 use crate::provision::HistoryKey;
+use crate::provision::keys::{KeyStorage, KeyStores};
 use crate::seal::Keyring;
 
 /// The longest key file that is read.
@@ -172,7 +174,6 @@ const fn closed_to_others(owner: u32, reader: u32) -> u32 {
 /// When a file cannot be written. A file that exists is left alone.
 pub fn make_missing(files: &SecretsSettings, mut random: impl FnMut(&mut [u8])) -> Result<Vec<PathBuf>, SecretsError> {
     let mut made = Vec::new();
-    let mut key = Zeroizing::new([0_u8; 32]);
     let SecretsSettings { pepper_file, tombstone_key_file, history_key_file, master_key } = files;
     let own = [(pepper_file, "1 "), (tombstone_key_file, ""), (history_key_file, "")];
     let master = match master_key {
@@ -180,19 +181,73 @@ pub fn make_missing(files: &SecretsSettings, mut random: impl FnMut(&mut [u8])) 
         MasterKeySource::Command(_) | MasterKeySource::Text(_) => None,
     };
     for (path, before) in own.into_iter().chain(master) {
-        random(key.as_mut_slice());
-        let digits =
-            key.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(HEX[usize::from(digit)]));
-        let mut text = Zeroizing::new(String::with_capacity(before.len() + 2 * key.len() + 1));
-        text.push_str(before);
-        text.extend(digits);
-        text.push('\n');
+        let text = key_line(before, &mut random);
         let written = write_new_private(path, text.as_bytes());
         if written.map_err(|error| SecretsError::Io { path: path.clone(), error })? {
             made.push(path.clone());
         }
     }
     Ok(made)
+}
+
+/// A key file that gets new versions, and what can take its place.
+struct KeyPlace(MasterKeySource);
+
+/// Where the keys that have versions are kept.
+pub fn key_stores_of(settings: &SecretsSettings) -> KeyStores {
+    let pepper = MasterKeySource::File(settings.pepper_file.clone());
+    KeyStores { master: Arc::new(KeyPlace(settings.master_key.clone())), pepper: Arc::new(KeyPlace(pepper)) }
+}
+
+impl KeyStorage for KeyPlace {
+    fn read(&self) -> Result<Zeroizing<String>, String> {
+        match &self.0 {
+            MasterKeySource::File(file) => read_private(file).map_err(|error| error.to_string()),
+            MasterKeySource::Text(text) => Ok(Zeroizing::new(text.expose_secret().to_owned())),
+            MasterKeySource::Command(words) => printed_by(words),
+        }
+    }
+
+    fn add(&self, version: u32) -> Result<(), String> {
+        let file = match &self.0 {
+            MasterKeySource::File(file) => file,
+            MasterKeySource::Text(_) => {
+                return Err(format!(
+                    "it stands in the environment: add a line `{version} HEX` there, restart, and what is kept moves by itself"
+                ));
+            }
+            MasterKeySource::Command(_) => {
+                return Err(format!(
+                    "the program of `secrets.master_key_command` prints it: let it print a line `{version} HEX` too, and ask again"
+                ));
+            }
+        };
+        let mut text = self.read()?;
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        text.push_str(&key_line(&format!("{version} "), house::random));
+        // A name in a file system that is read-only, or a file that is mounted by itself, cannot be replaced.
+        replace_private(file, text.as_bytes()).map_err(|error| {
+            format!(
+                "`{file}` cannot be replaced ({error}): add a line `{version} HEX` to it by whatever means made it, HEX being 64 \
+                 random hexadecimal digits, and ask again",
+                file = file.display()
+            )
+        })
+    }
+}
+
+/// A line of a key file.
+fn key_line(before: &str, mut random: impl FnMut(&mut [u8])) -> Zeroizing<String> {
+    let mut key = Zeroizing::new([0_u8; 32]);
+    random(key.as_mut_slice());
+    let digits = key.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(HEX[usize::from(digit)]));
+    let mut text = Zeroizing::new(String::with_capacity(before.len() + 2 * key.len() + 1));
+    text.push_str(before);
+    text.extend(digits);
+    text.push('\n');
+    text
 }
 
 /// Writes a file with mode 0600 unless it exists; says whether it wrote. The content is on the disk
@@ -228,7 +283,10 @@ pub fn replace_private(path: &Path, content: &[u8]) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(0o600))?;
     file.write_all(content)?;
     file.sync_all()?;
-    std::fs::rename(&beside, path)
+    std::fs::rename(&beside, path)?;
+    // The name has to last too, not only the file.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Bookkeeping: what is kept without being a change: failure counts, when tokens were last used, and
-//! under which pepper they are hashed.
+//! Bookkeeping: what is kept without being a change: failure counts, when tokens were last used, under
+//! which pepper they are hashed, and under which version of the master key data keys are wrapped.
 //!
 //! It cannot reach any other table, and it leaves no actions. Counting a failure survives the end of
 //! the process at once and the loss of power a little later; a trip survives both before it is
@@ -19,6 +19,7 @@ use crate::clock::Timestamp;
 use crate::directory::lockout::{Attempt, AttemptId, Counted, Reset, Streak};
 use crate::directory::pepper::{PepperVersion, TokenHash};
 use crate::directory::{AccountId, Life, PublicId};
+use crate::seal::{KeyId, MasterVersion, WrappedKey};
 
 /// The bookkeeping of a store.
 #[derive(Debug, Clone)]
@@ -36,6 +37,7 @@ pub(crate) enum Booking {
     Used(Vec<(PublicId, Timestamp)>),
     Rehash { public_id: PublicId, from: PepperVersion, to: PepperVersion, hash: TokenHash },
     RemoveMovedOut { limit: u32 },
+    Rewrap(Vec<(KeyId, MasterVersion, WrappedKey)>),
 }
 
 /// What booking came to.
@@ -120,6 +122,12 @@ impl Bookkeeping {
         }
     }
 
+    /// Keeps data keys under another version of the master key than the one named; one that is gone, or that another was
+    /// faster with, stays as it is.
+    pub async fn rewrap(&self, keys: Vec<(KeyId, MasterVersion, WrappedKey)>) -> Result<(), StoreError> {
+        self.book(Booking::Rewrap(keys)).await.map(|_| ())
+    }
+
     async fn counted(&self, booking: Booking) -> Result<Counted, StoreError> {
         match self.book(booking).await? {
             Booked::Counted(counted) => Ok(counted),
@@ -164,6 +172,12 @@ pub(crate) async fn book(writer: &mut Writer, booking: &Booking) -> Result<Booke
             Booked::Done
         }
         Booking::RemoveMovedOut { limit } => Booked::Removed(remove_moved_out(writer, *limit).await?),
+        Booking::Rewrap(keys) => {
+            for (id, from, key) in keys {
+                rewrap(writer, *id, *from, key).await?;
+            }
+            Booked::Done
+        }
     })
 }
 
@@ -240,6 +254,17 @@ async fn rehash(
         i64::from(from.0).into(),
         hash.as_bytes().as_slice().into(),
         i64::from(to.0).into(),
+    ];
+    session.execute(SQL, values).await.map(|_| ())
+}
+
+async fn rewrap(session: &mut Session, id: KeyId, from: MasterVersion, key: &WrappedKey) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE data_keys SET master = $3, wrapped = $4 WHERE id = $1 AND master = $2";
+    let values = vec![
+        id.as_bytes().as_slice().into(),
+        i64::from(from.0).into(),
+        i64::from(key.master.0).into(),
+        key.bytes.as_slice().into(),
     ];
     session.execute(SQL, values).await.map(|_| ())
 }

@@ -76,6 +76,8 @@ fn every_operation_has_its_line_of_the_command_line() {
         ("get /v1/audit/key", "audit key"),
         ("post /v1/audit/trim", "audit trim --before 2026-01-01T00:00:00Z --dry-run"),
         ("get /v1/history", "history"),
+        ("get /v1/keys", "keys show"),
+        ("post /v1/keys/rotate", "keys rotate --pepper"),
         ("post /v1/pats/check", "pat check"),
         ("get /v1/pats/{public_id}", "pat show 0123456789ab"),
         ("post /v1/pats/{public_id}/confirm", "pat confirm 0123456789ab"),

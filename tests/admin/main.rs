@@ -8,6 +8,14 @@ mod recorded;
 mod refused;
 mod socket;
 
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "the harness is shared by several tests, and this one needs little of it"
+)]
+#[path = "../harness/key_files.rs"]
+mod key_files;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,6 +81,7 @@ impl Api {
             peppers: Arc::new(Peppers::parse(&format!("1 {}", "ab".repeat(32))).unwrap()),
             tombstones: Arc::new(TombstoneKey::parse(&"cd".repeat(32)).unwrap()),
             keyring: Keyring::parse(&format!("1 {}", "12".repeat(32))).unwrap(),
+            key_stores: key_files::first_versions(),
             history_key: Arc::new(|| Ok(SigningKey::parse(&"ef".repeat(32)).unwrap())),
             clock: clock.clone(),
             random: Arc::new(|buffer| rand::fill(buffer)),

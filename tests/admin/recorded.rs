@@ -285,6 +285,14 @@ fn rows() -> Vec<Row> {
         look("get /v1/audit/key", "/v1/audit/key", "/v1/audit/key?x=1", ""),
         look("get /v1/audit/export", "/v1/audit/export", "/v1/audit/export?from=99999", "no_such_entry"),
         look("get /v1/audit", "/v1/audit", "/v1/audit?x=1", ""),
+        row(
+            "post /v1/keys/rotate",
+            ("/v1/keys/rotate", json!({ "keys": ["master", "pepper"] })),
+            &["key_rotated", "key_rotated"],
+            ("/v1/keys/rotate", json!({ "keys": [] })),
+            "key_storage",
+        ),
+        look("get /v1/keys", "/v1/keys", "/v1/keys?x=1", ""),
         look("get /v1/health", "/v1/health", "/v1/health?x=1", ""),
         look("get /v1/history", "/v1/history", "/v1/history?type=nope", "invalid_request"),
         row(

@@ -106,3 +106,35 @@ fn a_store_with_sealed_data_is_opened_with_its_master_key_only() {
     refused("gave no master key");
     assert_eq!(shown(&key).json()["name"], "Bob", "the environment goes before the program");
 }
+
+/// E2, C4: both keys get a new version, on the disk before they are in force; where the master key is not in a file, it is
+/// said what to do.
+#[test]
+fn keys_are_rotated_by_the_command_line() {
+    let at = Installation::with_household();
+    at.say(&["person", "set", "ann", "--name", "Ann"]);
+    let token =
+        at.json(&["pat", "add", "ann-ci", "--service", "ci", "--confirm"])["token"].as_str().unwrap().to_owned();
+    let rotated = at.json(&["keys", "rotate"]);
+    let versions = json!([{ "version": 2, "count": 1 }]);
+    assert_eq!(rotated["master"], json!({ "version": 2, "data_keys": versions, "to_move": 0 }));
+    assert_eq!(rotated["pepper"], json!({ "version": 2, "tokens": [{ "version": 1, "count": 1 }] }));
+    assert_eq!(at.json(&["keys", "show"]), rotated);
+    assert_eq!(at.json(&["keys", "rotate", "--pepper"])["pepper"]["version"], 3);
+    for (file, lines) in [("master.key", 2), ("pepper", 3)] {
+        let path = at.path().join(file);
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), lines, "{file}");
+    }
+    assert_eq!(at.json(&["person", "show", "ann"])["name"], "Ann");
+    assert_eq!(at.run_with(&["pat", "check", "--json"], &token).json()["state"], "confirmed");
+    let words = at.say(&["keys", "show"]);
+    assert!(words.contains("master key  version 2") && words.contains("1 under version 1"), "{words}");
+
+    let mut rotate = crate::command(&["keys", "rotate", "--master", "--json", "--config"], at.path());
+    let key = std::fs::read_to_string(at.path().join("master.key")).unwrap();
+    let ran = crate::into_ran(rotate.arg(at.configuration()).env("LOCUM__SECRETS__MASTER_KEY", key).output().unwrap());
+    let problem = ran.problem();
+    assert_eq!((&problem["code"], &problem["rule"]), (&json!("key_storage"), &json!("E2")));
+    assert!(problem["detail"].as_str().unwrap().contains("add a line `3 HEX` there"), "{problem}");
+}

@@ -19,6 +19,7 @@ use locum::provision::{Parts, Provision, Request, RetentionSettings, Settings, r
 use locum::seal::Keyring;
 use locum::store::{self, Location, Store};
 
+use crate::key_files::first_versions;
 use crate::postgres::Postgres;
 
 const STEP: &str = "LOCUM_TRIM_STEP";
@@ -51,6 +52,7 @@ async fn open(place: &str, archive: &Path, now: Timestamp) -> Provision {
         tombstones: Arc::new(TombstoneKey::parse(&"cd".repeat(32)).unwrap()),
         history_key: Arc::new(|| Ok(SigningKey::parse(&"ef".repeat(32)).unwrap())),
         keyring: Keyring::parse(&format!("1 {}", "12".repeat(32))).unwrap(),
+        key_stores: first_versions(),
         clock,
         random: Arc::new(|_| {}),
         settings: Settings { retention, ..Settings::default() },

@@ -14,6 +14,7 @@ mod failing_apps;
 mod failover;
 mod full_disk;
 mod https;
+mod keys;
 mod load;
 mod lockout;
 mod monitoring;

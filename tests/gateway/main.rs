@@ -37,6 +37,13 @@ mod collector;
 mod frames;
 #[path = "../harness/h2_app.rs"]
 mod h2_app;
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "the harness is shared by several tests, and this one needs little of it"
+)]
+#[path = "../harness/key_files.rs"]
+mod key_files;
 #[path = "../harness/upstream.rs"]
 mod upstream;
 

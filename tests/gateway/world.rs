@@ -295,6 +295,7 @@ impl World {
                 peppers: Arc::clone(&peppers),
                 tombstones: Arc::new(TombstoneKey::parse(&"07".repeat(32)).unwrap()),
                 keyring: keyring.clone(),
+                key_stores: crate::key_files::first_versions(),
                 history_key: Arc::new(|| Ok(SigningKey::parse(&"ef".repeat(32)).unwrap())),
                 clock: Arc::clone(&clock),
                 random: Arc::new(|bytes| rand::fill(bytes)),

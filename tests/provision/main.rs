@@ -10,6 +10,7 @@ mod access;
 mod actions;
 mod administrators;
 mod arbitrary;
+mod keys;
 mod life;
 mod lockout;
 mod names;
@@ -20,6 +21,9 @@ mod roles;
 mod tokens;
 mod world;
 
+#[expect(dead_code, reason = "the harness is shared, and not all of it is needed here")]
+#[path = "../harness/key_files.rs"]
+mod key_files;
 #[path = "../harness/postgres.rs"]
 #[expect(dead_code, reason = "the harness is shared, and not all of it is needed here")]
 mod postgres;

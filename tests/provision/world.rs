@@ -29,6 +29,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 use tempfile::TempDir;
 
+use crate::key_files::{self, KeyFile};
 use crate::postgres::Postgres;
 
 pub const NOON: Timestamp = Timestamp::from_millis(1_795_000_000_000);
@@ -47,6 +48,8 @@ pub struct World {
     pub clock: Arc<FixedClock>,
     pub host: Request,
     location: Location,
+    pub master_key: KeyFile,
+    pub pepper: KeyFile,
     _folder: Option<TempDir>,
 }
 
@@ -65,14 +68,16 @@ impl World {
         let store = Store::open(&opened, clock.clone()).await.unwrap();
         let (subjects, in_flight) = (Subjects::new(), InFlight::new());
         let draws = AtomicU64::new(1);
+        let (master_key, pepper) = (KeyFile::of("12"), KeyFile::of("ab"));
         let provision = Provision::new(Parts {
             store,
             subjects: subjects.clone(),
             in_flight: in_flight.clone(),
             counts: None,
-            peppers: Arc::new(Peppers::parse(&format!("1 {}", "ab".repeat(32))).unwrap()),
+            peppers: Arc::new(Peppers::parse(&pepper.text()).unwrap()),
             tombstones: Arc::new(TombstoneKey::parse(&"cd".repeat(32)).unwrap()),
-            keyring: Keyring::parse(&format!("1 {}", "12".repeat(32))).unwrap(),
+            keyring: Keyring::parse(&master_key.text()).unwrap(),
+            key_stores: key_files::stores(&master_key, &pepper),
             history_key: Arc::new(|| Ok(SigningKey::parse(&"ef".repeat(32)).unwrap())),
             clock: clock.clone(),
             random: Arc::new(move |buffer| spread(draws.fetch_add(1, Ordering::Relaxed), buffer)),
@@ -81,7 +86,7 @@ impl World {
         let configured = ["blog", "wiki"].map(|name| AppName::parse(name).unwrap());
         app::register(&provision, configured.into()).await.unwrap();
         let host = Request::from_host("root");
-        Self { provision, subjects, in_flight, clock, host, location, _folder: folder }
+        Self { provision, subjects, in_flight, clock, host, master_key, pepper, location, _folder: folder }
     }
 
     pub fn store(&self) -> &Store {

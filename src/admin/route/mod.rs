@@ -7,6 +7,7 @@ pub(super) mod catalogue;
 pub(super) mod health;
 pub(super) mod history;
 pub(super) mod holdings;
+pub(super) mod keys;
 pub(super) mod operation;
 pub(super) mod pats;
 pub(super) mod people;

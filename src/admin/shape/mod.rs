@@ -8,6 +8,7 @@ mod account;
 mod administrator;
 mod audit;
 mod catalogue;
+mod keys;
 mod pat;
 mod record;
 
@@ -22,6 +23,7 @@ pub use catalogue::{
     AppList, AppView, CopyRoles, NewReason, NewRole, ReasonList, ReasonView, RoleContents, RoleList, RoleSummary,
     RoleView,
 };
+pub use keys::{KeysView, PepperView, RotateKeys, VersionUse, VersionedKeyView};
 pub use pat::{
     CheckPat, CheckedPat, MadePat, NewPat, PatList, PatView, PresentedToken, Restrictions, Revocation, RevokeAllPats,
     RevokePat, RevokedPats, RotatePat,

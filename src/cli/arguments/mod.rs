@@ -23,7 +23,7 @@ pub use administrator::{AdminCommand, EndArguments, RightArguments};
 pub use catalogue::{AppCommand, NameCommand, ReasonCommand, RoleCommand};
 pub use database::{DbCommand, MoveArguments, RestoreArguments};
 pub use operate::{
-    AuditCommand, CompletionsArguments, ConfigCommand, ExportArguments, HistoryArguments, ServeArguments,
+    AuditCommand, CompletionsArguments, ConfigCommand, ExportArguments, HistoryArguments, KeysCommand, ServeArguments,
     TrimArguments, VerifyArguments,
 };
 pub use pat::{PatAddArguments, PatCheckArguments, PatCommand, PatRotateArguments};
@@ -113,6 +113,9 @@ pub enum Administration {
     /// Usernames of deleted accounts
     #[command(subcommand)]
     Name(NameCommand),
+    /// The master key and the pepper: which versions are in force, and new ones
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// What was done, newest first
     History(HistoryArguments),
     /// Prove that the history is whole, and hand it out
@@ -194,6 +197,9 @@ mod tests {
             "history --by host:root",
             "history ann --app blog",
             "history ann --initiated --before 17",
+            "keys show --json",
+            "keys rotate",
+            "keys rotate --master --pepper",
             "audit verify --state d",
             "audit verify --checkpoint a --checkpoint b --public-key k",
             "audit verify --export a.jsonl --export b.jsonl --public-key k",

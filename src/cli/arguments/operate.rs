@@ -25,6 +25,24 @@ pub struct ServeArguments {
 }
 
 #[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Show which versions are in force, and how much is still under older ones
+    Show,
+    /// Bring new versions into force, of both unless one is named, while the gateway serves
+    ///
+    /// Data keys move to the new master key before this ends; broken off, the rest moves with the next start. A token
+    /// moves to the new pepper when it is used.
+    Rotate {
+        /// The master key
+        #[arg(long)]
+        master: bool,
+        /// The pepper
+        #[arg(long)]
+        pepper: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Print the JSON schema of the configuration file, for editors
     Schema,

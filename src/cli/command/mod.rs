@@ -8,6 +8,7 @@ pub(super) mod check;
 pub(super) mod database;
 pub(super) mod history;
 pub(super) mod init;
+pub(super) mod keys;
 pub(super) mod pat;
 pub(super) mod pat_check;
 pub(super) mod program;

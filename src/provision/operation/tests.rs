@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use super::*;
 use crate::clock::{FixedClock, Timestamp};
 use crate::cluster::{InFlight, Subjects};
@@ -11,9 +13,23 @@ use crate::directory::pepper::Peppers;
 use crate::directory::rights::{Caller, Grade};
 use crate::directory::tombstone::TombstoneKey;
 use crate::history::checkpoint::SigningKey;
+use crate::provision::keys::{KeyStorage, KeyStores};
 use crate::provision::{Parts, Settings, person, proxy_user};
 use crate::seal::Keyring;
 use crate::store::{self, Location, Store};
+
+/// Keys that never get another version.
+struct Nowhere;
+
+impl KeyStorage for Nowhere {
+    fn read(&self) -> Result<Zeroizing<String>, String> {
+        Err("there is no file".to_owned())
+    }
+
+    fn add(&self, _version: u32) -> Result<(), String> {
+        Err("there is no file".to_owned())
+    }
+}
 
 async fn provision(folder: &std::path::Path) -> Provision {
     let clock = Arc::new(FixedClock::at(Timestamp::from_millis(1_795_000_000_000)));
@@ -29,6 +45,7 @@ async fn provision(folder: &std::path::Path) -> Provision {
         tombstones: Arc::new(TombstoneKey::parse(&"cd".repeat(32)).unwrap()),
         history_key: Arc::new(|| Ok(SigningKey::parse(&"ef".repeat(32)).unwrap())),
         keyring: Keyring::parse(&format!("1 {}", "12".repeat(32))).unwrap(),
+        key_stores: KeyStores { master: Arc::new(Nowhere), pepper: Arc::new(Nowhere) },
         clock,
         random: Arc::new(move |buffer| buffer.fill(draws.fetch_add(1, std::sync::atomic::Ordering::Relaxed))),
         settings: Settings::default(),

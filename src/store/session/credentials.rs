@@ -31,7 +31,37 @@ pub struct LookUp {
     pub pat: Option<KeptPat>,
 }
 
+/// A version of the pepper, and how many tokens and API keys that are not revoked are hashed under it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PepperUse {
+    pub version: PepperVersion,
+    pub tokens: u64,
+}
+
 impl Session {
+    /// Under which peppers the tokens and API keys are hashed that are not revoked, the oldest first.
+    pub async fn pepper_uses(&mut self) -> Result<Vec<PepperUse>, StoreError> {
+        const SQL: &str = "SELECT pepper, count(*) AS tokens FROM ( \
+            SELECT pepper FROM pats WHERE revoked_at IS NULL \
+            UNION ALL SELECT pepper FROM api_keys WHERE revoked_at IS NULL) AS hashed \
+            GROUP BY pepper ORDER BY pepper";
+        let rows = self.rows(SQL, Vec::new()).await?;
+        rows.iter().map(|row| Ok(PepperUse { version: pepper(row)?, tokens: row.unsigned("tokens")? })).collect()
+    }
+
+    /// Accounts with tokens under an older pepper than this, by id, after the one where the page before ended.
+    pub async fn accounts_under_older(
+        &mut self,
+        newest: PepperVersion,
+        after: AccountId,
+        limit: u32,
+    ) -> Result<Vec<AccountId>, StoreError> {
+        const SQL: &str = "SELECT DISTINCT account FROM pats \
+            WHERE pepper < $1 AND revoked_at IS NULL AND account > $2 ORDER BY account LIMIT $3";
+        let values = vec![i64::from(newest.0).into(), after.as_bytes().as_slice().into(), i64::from(limit).into()];
+        self.rows(SQL, values).await?.iter().map(|row| row.array("account").map(AccountId::from_bytes)).collect()
+    }
+
     /// Looks up what was presented: one query, whatever exists of it (L4). Absent parts are looked up
     /// too, as what cannot exist.
     pub async fn look_up(&mut self, username: Option<&str>, public_id: Option<PublicId>) -> Result<LookUp, StoreError> {
