@@ -10,7 +10,9 @@ use serde::de::DeserializeOwned;
 use super::problem::Problem;
 use crate::directory::administrator::Level;
 use crate::directory::rights::Right;
-use crate::directory::{AppName, DisplayName, Email, Permission, Phone, PublicId, ReasonCode, RoleName, Username};
+use crate::directory::{
+    AppName, DisplayName, Email, LegacyName, Permission, Phone, PublicId, ReasonCode, RoleName, Username,
+};
 use crate::provision::Request;
 
 /// The longest idempotency key, in characters.
@@ -120,7 +122,7 @@ macro_rules! from_text {
     )*};
 }
 
-from_text!(Username, RoleName, AppName, ReasonCode, Permission, DisplayName, Email, Phone);
+from_text!(Username, RoleName, AppName, ReasonCode, Permission, DisplayName, Email, Phone, LegacyName);
 
 impl FromText for Level {
     fn from_text(text: &str) -> Result<Self, Problem> {

@@ -127,6 +127,8 @@ fn table() -> OpenApiRouter<AdminState> {
         .routes(routes!(route::people::show, route::people::set, route::people::delete))
         .routes(routes!(route::people::inactivate))
         .routes(routes!(route::people::activate))
+        .routes(routes!(route::legacy_names::link, route::legacy_names::remove))
+        .routes(routes!(route::legacy_names::find, route::legacy_names::import))
         .routes(routes!(route::administrators::list, route::administrators::add))
         .routes(routes!(route::administrators::promote))
         .routes(routes!(route::administrators::downgrade))

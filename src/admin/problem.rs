@@ -98,6 +98,7 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
         | Refusal::MovedOut { .. } => StatusCode::NOT_FOUND,
         Refusal::UnknownNamespace(_)
         | Refusal::PatWish(_)
+        | Refusal::TooManyNames { .. }
         | Refusal::ReasonText(_)
         | Refusal::SameAccount(_)
         | Refusal::NoAge
@@ -118,6 +119,7 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
         | Refusal::KeyReused(_)
         | Refusal::EmailTaken
         | Refusal::NoMasterKey(_)
+        | Refusal::LegacyNameTaken(_)
         | Refusal::KeyStorage(_)
         | Refusal::RoleExists(_)
         | Refusal::ReasonExists(_)

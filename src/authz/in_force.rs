@@ -1,9 +1,10 @@
 //! What is in force for an account at one moment, stamped so that it can be seen to be out of date.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::cluster::Stamp;
-use crate::directory::{Account, Personal, RoleSet};
+use crate::directory::{Account, AppName, LegacyName, Personal, RoleSet};
 
 /// An active account with the roles, apps and permissions that it holds, capped by its owner (P5).
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub struct InForce {
     /// What is known of the person: the account itself, or the owner of a proxy user. Without the phone number, which
     /// no app is told (A2).
     pub person: Personal,
+    /// What that person is called in apps (U5).
+    pub legacy_names: BTreeMap<AppName, LegacyName>,
     /// Holds as long as nothing changed for the account or its owner since they were read (R2).
     pub stamp: Stamp,
 }

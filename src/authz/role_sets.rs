@@ -4,6 +4,7 @@
 //! change is discarded and done again, so that an old answer is never kept as a new one. Several who
 //! ask for one account share one reading, and each of them looks at the stamp by itself.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, mpsc};
@@ -12,7 +13,7 @@ use tokio::task::JoinSet;
 use super::handle::{self, Authz, Question, Settings};
 use super::in_force::{InForce, Resolution, Withdrawn};
 use crate::cluster::{Stamp, Subjects};
-use crate::directory::{Account, AccountId, RoleSet};
+use crate::directory::{Account, AccountId, LegacyName, RoleSet};
 use crate::seal::{Keyring, SealError};
 use crate::store::{Store, StoreError};
 
@@ -127,14 +128,21 @@ impl Resolver {
         let owner = found.account.kind.owner();
         // Another picture than the one before, and the same answer all the same: a change between the two is a race.
         let sealed = reader.personal(owner.unwrap_or(id)).await?;
+        let linked = reader.legacy_names(owner.unwrap_or(id)).await?;
         drop(reader);
         let mut person = sealed.map(|sealed| sealed.open(&self.keyring)).transpose()?.unwrap_or_default();
         person.phone = None;
+        let mut legacy_names = BTreeMap::new();
+        for linked in linked {
+            let name = linked.open(&self.keyring)?;
+            let name = LegacyName::parse(&name).map_err(|_| SealError::Damaged("legacy_names"))?;
+            legacy_names.insert(linked.app, name);
+        }
         let stamp = Stamp::since(&self.subjects, moment, id, owner).ok_or(Failure::Raced)?;
         // A proxy user without its owner's holdings is capped to nothing, never to everything (P5).
         let cap = owner.map(|_| found.owners.unwrap_or_default());
         let roles = RoleSet::resolve(&found.own, cap.as_ref(), &found.definitions);
-        Ok(Arc::new(InForce { account: found.account, owner: found.owner, roles, person, stamp }))
+        Ok(Arc::new(InForce { account: found.account, owner: found.owner, roles, person, legacy_names, stamp }))
     }
 }
 

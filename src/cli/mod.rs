@@ -90,6 +90,7 @@ async fn ask(client: &Client, administration: Administration, output: Output) ->
         Administration::App(app) => command::catalogue::app(client, app, output).await,
         Administration::Admin(admin) => command::administrator::admin(client, admin, output).await,
         Administration::Name(name) => command::catalogue::name(client, name, output).await,
+        Administration::LegacyName(name) => command::legacy_name::legacy_name(client, name, output).await,
         Administration::Keys(keys) => command::keys::keys(client, keys, output).await,
         Administration::History(history) => command::history::history(client, history, output).await,
         Administration::Audit(audit) => command::audit::audit(client, audit, output).await,

@@ -4,10 +4,11 @@ use super::nearest::{listed, nearest};
 use crate::gateway::{Field, Piece};
 
 /// What can stand between braces, and what it stands for.
-const PLACEHOLDERS: [(&str, Field); 11] = [
+const PLACEHOLDERS: [(&str, Field); 12] = [
     ("user", Field::User),
     ("name", Field::Name),
     ("email", Field::Email),
+    ("legacy_name", Field::LegacyName),
     ("roles", Field::Roles),
     // Other gateways call them so.
     ("groups", Field::Roles),
@@ -97,8 +98,8 @@ mod tests {
         assert_eq!(message("{usr}"), "unknown placeholder `{usr}`, did you mean `{user}`?");
         assert_eq!(
             message("{password}"),
-            "unknown placeholder `{password}`, known are `user`, `name`, `email`, `roles`, `groups`, `kind`, `owner`, \
-             `actor`, `service`, `request_id` and `port`"
+            "unknown placeholder `{password}`, known are `user`, `name`, `email`, `legacy_name`, `roles`, `groups`, `kind`, \
+             `owner`, `actor`, `service`, `request_id` and `port`"
         );
     }
 

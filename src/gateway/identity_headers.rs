@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use super::settings::{AppSettings, Identity};
 use crate::authn::Proven;
 use crate::authz::InForce;
-use crate::directory::{AppName, PersonalField, RoleSet};
+use crate::directory::{AppName, LegacyName, PersonalField, RoleSet};
 
 /// A set of names that some family of applications expects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -154,6 +154,8 @@ pub enum Field {
     Name,
     /// The email address of that person; encoded as the name is.
     Email,
+    /// What that person is called in the app (U5); encoded as the name is, nothing where nobody has said so.
+    LegacyName,
     /// The system's roles and the app's own, separated by commas.
     Roles,
     /// The same, separated by pipes.
@@ -276,6 +278,10 @@ impl IdentityHeaders {
             Field::Service => text.extend(utf8_percent_encode(&proven.service, NOT_IN_A_HEADER)),
             Field::Name => text.extend(utf8_percent_encode(of_person(PersonalField::Name), NOT_IN_A_HEADER)),
             Field::Email => text.extend(utf8_percent_encode(of_person(PersonalField::Email), NOT_IN_A_HEADER)),
+            Field::LegacyName => {
+                let name = person.and_then(|_| in_force.legacy_names.get(&self.app)).map_or("", LegacyName::as_str);
+                text.extend(utf8_percent_encode(name, NOT_IN_A_HEADER));
+            }
             Field::Roles => self.tell_roles(&in_force.roles, ',', text),
             Field::RolesByPipe => self.tell_roles(&in_force.roles, '|', text),
             Field::RequestId | Field::Port => {}

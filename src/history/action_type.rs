@@ -68,6 +68,10 @@ action_types! {
     UserMarkedActive = "user_marked_active", [Host Administrator], "A person was made active again.";
     UserMarkedInactive = "user_marked_inactive", [Host Administrator], "A person was made inactive.";
     PersonalDataChanged = "personal_data_changed", [Host Owner], "The name, email address or phone number of a person changed; the values are sealed, and readable as long as the person exists.";
+    LegacyNameLinked = "legacy_name_linked", [Host Administrator], "A person was linked to its name in an app; the name is sealed.";
+    LegacyNameChanged = "legacy_name_changed", [Host Administrator], "The name that a person is linked to in an app changed.";
+    LegacyNameRemoved = "legacy_name_removed", [Host Administrator], "The link of a person to its name in an app was removed.";
+    LegacyNamesImported = "legacy_names_imported", [Host Administrator], "Names were added to the list of an app, from which people are linked.";
     UserDeleted = "user_deleted", [Locum], "A person was deleted; done by Locum, the cause names who asked.";
     ProxyUserAdded = "proxy_user_added", [Host Owner], "A proxy user was added.";
     ProxyUserMarkedActive = "proxy_user_marked_active", [Host Administrator], "A proxy user was made active again.";

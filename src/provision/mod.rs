@@ -17,6 +17,7 @@ mod demands;
 pub mod holding;
 mod household;
 pub mod keys;
+pub mod legacy_name;
 pub mod lockout;
 pub mod name;
 mod nearest;

@@ -33,6 +33,8 @@ pub struct Shown {
     pub proxies: Vec<Username>,
     /// What is known of a person; nothing of a proxy user.
     pub personal: Personal,
+    /// What a person is called in apps, by app.
+    pub legacy_names: Vec<(AppName, String)>,
     /// Who stands in the account's state, by username.
     pub names: Names,
 }
@@ -128,17 +130,23 @@ pub async fn show(
         };
         let sealed = reader.personal(account.id).await?;
         let mut personal = sealed.map(|sealed| sealed.open(provision.keyring())).transpose()?.unwrap_or_default();
+        let mut legacy_names = Vec::new();
+        for linked in reader.legacy_names(account.id).await? {
+            let name = linked.open(provision.keyring())?;
+            legacy_names.push((linked.app, name.as_str().to_owned()));
+        }
         let mut proxies: Vec<Username> = proxies;
         if let Some(apps) = of_apps {
             holdings.retain(|holding| holding.app().is_some_and(|app| apps.contains(app)));
             proxies.clear();
             personal = Personal::default();
+            legacy_names.retain(|(app, _)| apps.contains(app));
         }
         let mut names = Names::default();
         if let crate::directory::State::Inactive { by, .. } = &account.state {
             names.add_actor(&mut reader, by).await?;
         }
-        Ok(Shown { account, owner, holdings, proxies, personal, names })
+        Ok(Shown { account, owner, holdings, proxies, personal, legacy_names, names })
     };
     refused_if_not_allowed(provision, request, "account_show", reading.await).await
 }

@@ -88,6 +88,10 @@ pub enum Refusal {
         "this email address belongs to another person already: find out whose it is with `locum person list --email`"
     )]
     EmailTaken,
+    #[error("somebody else is linked to this name in `{0}` already: a name belongs to one person")]
+    LegacyNameTaken(AppName),
+    #[error("{given} names are too many at once: import at most {most}, then the rest")]
+    TooManyNames { most: usize, given: usize },
     #[error(transparent)]
     NoMasterKey(SealError),
     #[error("{0}")]
@@ -182,6 +186,8 @@ impl Refusal {
             },
             Self::KeyReused(_) => "idempotency_key_reused",
             Self::EmailTaken => "email_taken",
+            Self::LegacyNameTaken(_) => "legacy_name_taken",
+            Self::TooManyNames { .. } => "too_many_names",
             Self::NoMasterKey(_) => "no_master_key",
             Self::KeyStorage(_) => "key_storage",
             Self::RoleExists(_) => "role_exists",
@@ -225,6 +231,7 @@ impl Refusal {
             Self::UnknownReason { .. } | Self::ReasonExists(_) | Self::ReasonText(_) => Some("T6"),
             Self::UnknownRole { .. } | Self::UnknownNamespace(_) | Self::RoleExists(_) => Some("R6"),
             Self::EmailTaken => Some("U1"),
+            Self::LegacyNameTaken(_) | Self::TooManyNames { .. } => Some("U5"),
             Self::NoMasterKey(_) => Some("E1"),
             Self::KeyStorage(_) => Some("E2"),
             Self::UnknownApp { .. } => Some("R8"),

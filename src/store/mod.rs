@@ -46,7 +46,7 @@ pub use node_lock::{LockError, NodeLock};
 pub use reader::Reader;
 pub use session::{
     AccountFilter, AdministratorFilter, AppRecord, AuditError, Base, Head, HistoryFilter, KeptPat, KindFilter, LookUp,
-    MasterUse, PepperUse, Principal, SealedPersonal, Session,
+    MasterUse, PepperUse, Principal, SealedLegacyName, SealedPersonal, Session,
 };
 pub use snapshot::{Restoration, RestoreError, SnapshotError};
 pub use transfer::{Progress, TransferError, Transferred, transfer};

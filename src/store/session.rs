@@ -12,6 +12,7 @@ mod audit;
 mod credentials;
 mod history;
 mod holdings;
+mod legacy_names;
 mod records;
 mod sealed;
 
@@ -25,6 +26,7 @@ pub use audit::AuditError;
 pub use credentials::{KeptPat, LookUp, PepperUse};
 pub use history::{Base, HistoryFilter};
 pub use holdings::Principal;
+pub use legacy_names::SealedLegacyName;
 pub use records::{AppRecord, Head};
 pub use sealed::{MasterUse, SealedPersonal};
 

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod administrators;
+mod legacy_names;
 mod records;
 mod sealed;
 mod tokens;

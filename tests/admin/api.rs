@@ -25,7 +25,7 @@ async fn an_account_is_shown_with_all_of_its_fields() {
     assert_eq!(
         proxy,
         json!({
-            "username": "ann-ci", "id": null, "name": null, "email": null, "phone": null, "kind": "proxy", "state": "active", "inactive": null, "owner": "ann",
+            "username": "ann-ci", "id": null, "name": null, "email": null, "phone": null, "legacy_names": [], "kind": "proxy", "state": "active", "inactive": null, "owner": "ann",
             "roles": ["reports"], "apps": [], "proxy_users": [], "networks": [], "created_at": crate::NOON.to_string(),
         })
     );

@@ -127,7 +127,7 @@ fn keys_are_rotated_by_the_command_line() {
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), lines, "{file}");
     }
     assert_eq!(at.json(&["person", "show", "ann"])["name"], "Ann");
-    assert_eq!(at.run_with(&["pat", "check", "--json"], &token).json()["state"], "confirmed");
+    assert_eq!(at.run_with(&["pat", "check", "--json"], &token).json()["state"], "usable");
     let words = at.say(&["keys", "show"]);
     assert!(words.contains("master key  version 2") && words.contains("1 under version 1"), "{words}");
 
@@ -137,4 +137,31 @@ fn keys_are_rotated_by_the_command_line() {
     let problem = ran.problem();
     assert_eq!((&problem["code"], &problem["rule"]), (&json!("key_storage"), &json!("E2")));
     assert!(problem["detail"].as_str().unwrap().contains("add a line `3 HEX` there"), "{problem}");
+}
+
+/// U5, C4: names of apps are imported, found, linked and taken away by the command line.
+#[test]
+fn legacy_names_are_managed_by_the_command_line() {
+    let at = Installation::with_household();
+    put(&at.path().join("names"), "asmith\nbjones\n\nSmith, Ann\n");
+    let names = at.path().join("names").display().to_string();
+    assert_eq!(
+        at.json(&["legacy-name", "import", "--app", "wiki", "--file", &names]),
+        json!({ "added": 3, "known": 0 })
+    );
+    assert!(at.say(&["legacy-name", "find", "--app", "wiki", "--name", "asmith"]).contains("belongs to nobody"));
+    let linked = at.json(&["legacy-name", "set", "ann", "--app", "wiki", "--name", "asmith"]);
+    assert_eq!(linked["legacy_names"], json!([{ "app": "wiki", "name": "asmith" }]));
+    assert!(at.say(&["person", "show", "ann"]).contains("asmith (wiki)"));
+    assert_eq!(
+        at.json(&["legacy-name", "find", "--app", "wiki", "--name", "asmith"]),
+        json!({ "names": [], "free": 2 })
+    );
+    at.say(&["person", "add", "bob"]);
+    assert_eq!(
+        at.refused(&["legacy-name", "set", "bob", "--app", "wiki", "--name", "asmith"])["code"],
+        "legacy_name_taken"
+    );
+    assert_eq!(at.json(&["legacy-name", "remove", "ann", "--app", "wiki"])["legacy_names"], json!([]));
+    assert!(at.say(&["legacy-name", "find", "--app", "wiki"]).starts_with("3 names"));
 }

@@ -14,8 +14,9 @@ const PHONE: &str = "+41987650321";
 
 /// Words that stand nowhere: each in the forms in which it could be found.
 fn canaries(secrets: &[&str]) -> Vec<Vec<u8>> {
-    let words =
-        ["Zéphyrine", "Canárybird", "zephyrine", "canary@", "987650321"].into_iter().chain(secrets.iter().copied());
+    let words = ["Zéphyrine", "Canárybird", "zephyrine", "canary@", "canarylegacy", "987650321"]
+        .into_iter()
+        .chain(secrets.iter().copied());
     words
         .flat_map(|word| {
             let hex: String = word
@@ -42,6 +43,7 @@ fn demand_none(of: &[Vec<u8>], place: &str, content: &[u8]) {
 fn life(gate: &Locum) -> Vec<String> {
     gate.run_cli(&["person", "add", "zoe", "--name", "Someone", "--email", EMAIL, "--phone", PHONE]);
     gate.run_cli(&["person", "set", "zoe", "--name", NAME]);
+    gate.run_cli(&["legacy-name", "set", "zoe", "--app", "app", "--name", "canarylegacy77"]);
     gate.run_cli(&["proxy-user", "add", "zoe-ci", "--owner", "zoe"]);
     let user = gate.new_pat("zoe-ci");
     assert_eq!(gate.get("app.test", "/", &user.basic()).status, 200);

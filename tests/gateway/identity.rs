@@ -90,6 +90,26 @@ fn an_app_is_told_the_name_and_address_of_the_person_that_it_sees() {
     assert_eq!(told("owned.test"), (Some("Bea".to_owned()), Some("b@example.org".to_owned())));
 }
 
+/// U5, R2: an app is told what the person that it sees is called in it, from the next request on, and nothing when that
+/// was taken away; what a client says under that name never arrives.
+#[test]
+fn an_app_is_told_the_legacy_name_of_the_person_that_it_sees() {
+    let scene = scene();
+    let told = || {
+        let lines = format!("{}X-Legacy: forged\r\n", scene.billing.basic());
+        assert_eq!(scene.ask("owned.test", "/x", &lines), 200);
+        scene.upstream.last().value("X-Legacy")
+    };
+    assert_eq!(told(), None);
+    scene.world.call("billing-owner", "owned", Some("Smith, Ann ü"));
+    assert_eq!(told().as_deref(), Some("Smith, Ann %C3%BC"));
+    scene.world.call("billing-owner", "app", Some("elsewhere"));
+    scene.world.call("billing-owner", "owned", Some("asmith"));
+    assert_eq!(told().as_deref(), Some("asmith"));
+    scene.world.call("billing-owner", "owned", None);
+    assert_eq!(told(), None);
+}
+
 /// HD-004, HD-005, HD-007, HD-008: what a client says of itself never arrives, on no route.
 #[test]
 fn forged_identity_never_arrives() {

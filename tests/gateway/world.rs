@@ -22,7 +22,8 @@ use locum::directory::pepper::Peppers;
 use locum::directory::personal::PersonalChange;
 use locum::directory::tombstone::TombstoneKey;
 use locum::directory::{
-    AppName, DisplayName, Email, Holding, Networks, Phone, PublicId, ReasonCode, Restrictions, RoleName, Username,
+    AppName, DisplayName, Email, Holding, LegacyName, Networks, Phone, PublicId, ReasonCode, Restrictions, RoleName,
+    Username,
 };
 use locum::gateway::{
     AccessLogSettings, AppConnections, AppSettings, ClientSettings, Field, Gateway, HeaderLine, HopSettings, Identity,
@@ -211,6 +212,7 @@ fn apps(plan: &Plan) -> Vec<AppSettings> {
     proxied.secret_header = SecretHeaderSettings::new(secret, GATE_SECRET);
     let mut owned = app("owned", &["owned.test"], plan, vec![route("/*", Rule::default())]);
     owned.identity = Identity::Owner;
+    owned.set_headers = vec![line("x-legacy", Field::LegacyName)];
     let mut secret = app("secret", &["*.secret.test", "[::1]"], plan, vec![route("/*", Rule::default())]);
     secret.headers = Preset::None;
     let files = vec![route("/*", needs(&["user"])), route("/Admin/*", needs(&["admin"]))];
@@ -420,6 +422,18 @@ impl World {
         self.ask(
             |provision, request| async move { provision::person::set(&provision, &request, person, change).await },
         );
+    }
+
+    /// Says what a person is called in an app, or that it is called nothing.
+    pub(crate) fn call(&self, person: &str, app: &str, name: Option<&str>) {
+        let (person, app) = (Username::parse(person).unwrap(), AppName::parse(app).unwrap());
+        let name = name.map(|name| LegacyName::parse(name).unwrap());
+        self.ask(|provision, request| async move {
+            match name {
+                Some(name) => provision::legacy_name::link(&provision, &request, person, app, name).await,
+                None => provision::legacy_name::remove(&provision, &request, person, app).await,
+            }
+        });
     }
 
     pub(crate) fn grant(&self, account: &str, role: &str) {

@@ -11,6 +11,7 @@ mod actions;
 mod administrators;
 mod arbitrary;
 mod keys;
+mod legacy_names;
 mod life;
 mod lockout;
 mod names;

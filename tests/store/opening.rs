@@ -10,7 +10,7 @@ use crate::world::*;
 /// Takes back the fourth version of the schema.
 const WITHOUT_CALLERS_AND_PERSONAL: &str = "DROP TABLE administrators; DROP TABLE app_administrators; \
     DROP TABLE granted_rights; DROP TABLE api_keys; DROP TABLE personal; DROP TABLE data_keys; \
-    DROP TABLE arrivals";
+    DROP TABLE arrivals; DROP TABLE legacy_names; DROP TABLE imported_names";
 const WITHOUT_ROTATION: &str = "DROP INDEX pats_by_replaced; DROP INDEX pats_retiring; \
     ALTER TABLE pats DROP COLUMN replaces; ALTER TABLE pats DROP COLUMN overlap; \
     ALTER TABLE pats DROP COLUMN silence; ALTER TABLE pats DROP COLUMN retires_at";

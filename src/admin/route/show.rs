@@ -7,7 +7,8 @@ use crate::admin::AdminState;
 use crate::admin::extract::FromText;
 use crate::admin::problem::Problem;
 use crate::admin::shape::{
-    AccountPage, AccountSummary, AccountView, EntryView, FieldChange, Inactivity, PatView, Restrictions, Revocation,
+    AccountPage, AccountSummary, AccountView, EntryView, FieldChange, Inactivity, LegacyNameView, PatView,
+    Restrictions, Revocation,
 };
 use crate::clock::Timestamp;
 use crate::directory::{Account, Email, Holding, Pat, PatState, Personal, PersonalField, State, Username};
@@ -70,7 +71,7 @@ fn summary(account: &Account, personal: Option<&Personal>, names: &Names) -> Acc
 }
 
 fn account(shown: &Shown) -> AccountView {
-    let Shown { account, owner, holdings, proxies, personal, names } = shown;
+    let Shown { account, owner, holdings, proxies, personal, legacy_names, names } = shown;
     let known = |field| personal.text(field).map(str::to_owned);
     let mut roles = Vec::new();
     let mut apps = Vec::new();
@@ -86,6 +87,10 @@ fn account(shown: &Shown) -> AccountView {
         name: known(PersonalField::Name),
         email: known(PersonalField::Email),
         phone: known(PersonalField::Phone),
+        legacy_names: legacy_names
+            .iter()
+            .map(|(app, name)| LegacyNameView { app: app.to_string(), name: name.clone() })
+            .collect(),
         kind: account.kind.slug().to_owned(),
         state: account.state.slug().to_owned(),
         inactive: match &account.state {

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
+use super::LegacyNameView;
+
 /// A person to be added.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -105,6 +107,8 @@ pub struct AccountView {
     pub email: Option<String>,
     /// The phone number of a person; `null` when it is not known.
     pub phone: Option<String>,
+    /// What a person is called in apps, by app.
+    pub legacy_names: Vec<LegacyNameView>,
     /// `person` or `proxy`.
     pub kind: String,
     /// `active` or `inactive`.

@@ -9,6 +9,7 @@ mod administrator;
 mod audit;
 mod catalogue;
 mod keys;
+mod legacy_name;
 mod pat;
 mod record;
 
@@ -24,6 +25,7 @@ pub use catalogue::{
     RoleView,
 };
 pub use keys::{KeysView, PepperView, RotateKeys, VersionUse, VersionedKeyView};
+pub use legacy_name::{FoundLegacyNames, ImportLegacyNames, ImportedLegacyNames, LegacyNameView, LinkLegacyName};
 pub use pat::{
     CheckPat, CheckedPat, MadePat, NewPat, PatList, PatView, PresentedToken, Restrictions, Revocation, RevokeAllPats,
     RevokePat, RevokedPats, RotatePat,

@@ -8,6 +8,7 @@ mod account;
 mod administrator;
 mod catalogue;
 mod database;
+mod legacy_name;
 mod network;
 mod operate;
 mod pat;
@@ -22,6 +23,7 @@ pub use account::{
 pub use administrator::{AdminCommand, EndArguments, RightArguments};
 pub use catalogue::{AppCommand, NameCommand, ReasonCommand, RoleCommand};
 pub use database::{DbCommand, MoveArguments, RestoreArguments};
+pub use legacy_name::LegacyNameCommand;
 pub use operate::{
     AuditCommand, CompletionsArguments, ConfigCommand, ExportArguments, HistoryArguments, KeysCommand, ServeArguments,
     TrimArguments, VerifyArguments,
@@ -113,6 +115,9 @@ pub enum Administration {
     /// Usernames of deleted accounts
     #[command(subcommand)]
     Name(NameCommand),
+    /// What people are called in apps
+    #[command(subcommand)]
+    LegacyName(LegacyNameCommand),
     /// The master key and the pepper: which versions are in force, and new ones
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -197,6 +202,10 @@ mod tests {
             "history --by host:root",
             "history ann --app blog",
             "history ann --initiated --before 17",
+            "legacy-name set ann --app wiki --name a.smith",
+            "legacy-name remove ann --app wiki",
+            "legacy-name import --app wiki --file names.txt",
+            "legacy-name find --app wiki --name a.smith",
             "keys show --json",
             "keys rotate",
             "keys rotate --master --pepper",

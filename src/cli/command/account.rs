@@ -124,6 +124,9 @@ pub(super) fn in_words(account: &AccountView) -> String {
     } else {
         let known = [("name", &account.name), ("email", &account.email), ("phone", &account.phone)];
         pairs.extend(known.into_iter().filter_map(|(what, known)| Some((what, known.clone()?))));
+        let called = account.legacy_names.iter().map(|legacy| format!("{} ({})", legacy.name, legacy.app));
+        let called: Vec<_> = called.collect();
+        pairs.extend((!called.is_empty()).then(|| ("called", list(&called))));
         pairs.push(("proxy users", list(&account.proxy_users)));
     }
     pairs.push(("roles", list(&account.roles)));

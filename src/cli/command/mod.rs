@@ -9,6 +9,7 @@ pub(super) mod database;
 pub(super) mod history;
 pub(super) mod init;
 pub(super) mod keys;
+pub(super) mod legacy_name;
 pub(super) mod pat;
 pub(super) mod pat_check;
 pub(super) mod program;

@@ -33,7 +33,7 @@ pub(crate) struct AppTable {
     /// comes with the first role of the app.
     pub(crate) access_by_default: bool,
     /// Headers of your own beside those of `headers`, by name, and in their place where the name is the same.
-    /// Placeholders: `{user}` `{name}` `{email}` `{roles}` (or `{groups}`) `{kind}` `{owner}` `{actor}` `{service}` `{request_id}` `{port}`.
+    /// Placeholders: `{user}` `{name}` `{email}` `{legacy_name}` `{roles}` (or `{groups}`) `{kind}` `{owner}` `{actor}` `{service}` `{request_id}` `{port}`.
     ///
     /// Whatever a client sends under these names is removed first, on every app.
     #[schemars(extend("x-name" = "HEADER"))]
