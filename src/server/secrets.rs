@@ -231,7 +231,7 @@ impl KeyStorage for KeyPlace {
         replace_private(file, text.as_bytes()).map_err(|error| {
             format!(
                 "`{file}` cannot be replaced ({error}): add a line `{version} HEX` to it by whatever means made it, HEX being 64 \
-                 random hexadecimal digits, and ask again",
+                 random hexadecimal digits, and ask again (where it is a copy that systemd makes at the start, restart)",
                 file = file.display()
             )
         })
