@@ -14,6 +14,7 @@
 //!              authz       may they: role sets in force, and how fresh they are
 //!   serving    gateway     the data plane: the head guard, THE STACK (one layer a file), tunnels, the connections to apps
 //!              provision   operations: one function, one rule set, one transaction, its actions
+//!              jobs        work by the clock: saved by name, on a schedule, once per cluster
 //!              admin       the control plane's face: the admin API
 //!   running    config      the TOML file, all of its problems at once, the rooms' settings
 //!              telemetry   log, metrics and traces
@@ -27,7 +28,8 @@
 //! and `history` take instants from `clock`); `seal` knows `directory`; `store` knows the words and `seal`;
 //! `cluster` knows `directory` and `clock`; `authn` knows the words, `store` and `cluster`, and `authz`
 //! `seal` too; the `gateway` knows `authn`, `authz`, `cluster` and the words, and **not** the `store`;
-//! `provision` knows the words, `seal`, `store`, `cluster` and `authz`; `admin` knows `provision`, `authn`, `authz` and reads of the `store`;
+//! `provision` knows the words, `seal`, `store`, `cluster` and `authz`; `jobs` knows `provision`, the `store` and the
+//! words; `admin` knows `jobs`, `provision`, `authn`, `authz` and reads of the `store`;
 //! `config` knows only the settings of the rooms; `server` and `cli` know everything. Every room may
 //! use `telemetry`.
 
@@ -41,6 +43,7 @@ pub mod config;
 pub mod directory;
 pub mod gateway;
 pub mod history;
+pub mod jobs;
 pub mod policy;
 pub mod provision;
 pub mod seal;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 const WORDS: [&str; 4] = ["clock", "directory", "policy", "history"];
 
 /// Every room, and the rooms that it may import. Every room may use `telemetry` and itself.
-const LAW: [(&str, &[&str]); 16] = [
+const LAW: [(&str, &[&str]); 17] = [
     ("clock", &[]),
     ("telemetry", &[]),
     ("directory", &["clock"]),
@@ -26,7 +26,8 @@ const LAW: [(&str, &[&str]); 16] = [
     ("authz", &["clock", "directory", "policy", "history", "seal", "store", "cluster"]),
     ("gateway", &["clock", "directory", "policy", "history", "cluster", "authn", "authz"]),
     ("provision", &["clock", "directory", "policy", "history", "seal", "store", "cluster", "authz"]),
-    ("admin", &["clock", "directory", "policy", "history", "store", "cluster", "authn", "authz", "provision"]),
+    ("jobs", &["clock", "directory", "history", "store", "provision"]),
+    ("admin", &["clock", "directory", "policy", "history", "store", "cluster", "authn", "authz", "provision", "jobs"]),
     (
         "config",
         &["clock", "directory", "policy", "store", "cluster", "authn", "authz", "gateway", "provision", "admin"],
@@ -47,6 +48,7 @@ const EVERYTHING: &[&str] = &[
     "authz",
     "gateway",
     "provision",
+    "jobs",
     "admin",
     "config",
     "server",

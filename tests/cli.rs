@@ -16,6 +16,8 @@ mod bad_input;
 mod database;
 #[path = "cli/found.rs"]
 mod found;
+#[path = "cli/jobs.rs"]
+mod jobs;
 #[path = "cli/personal.rs"]
 mod personal;
 #[expect(dead_code, reason = "the harness is shared by several tests, and this one needs one kind of server")]

@@ -43,6 +43,7 @@ pub use problem::Problem;
 pub use socket::{Afterwards, BoundSocket, SocketError, serve_unix};
 
 use crate::clock::Timestamp;
+use crate::jobs::Jobs;
 use crate::provision::Provision;
 use crate::telemetry::metrics::Metrics;
 
@@ -62,6 +63,7 @@ pub type Notes = Arc<dyn Fn() -> BoxFuture<'static, Vec<String>> + Send + Sync>;
 #[derive(Clone)]
 pub struct AdminState {
     pub provision: Provision,
+    pub jobs: Jobs,
     /// Asked by the health check.
     pub notes: Notes,
     /// The user that this process runs as; it and root may use the API.
@@ -81,8 +83,10 @@ impl AdminState {
     pub fn new(provision: Provision) -> Self {
         let notes: Notes = Arc::new(|| Box::pin(std::future::ready(Vec::new())));
         let since = provision.clock().now();
+        let jobs = Jobs::new(provision.clone(), format!("process {}", std::process::id()));
         Self {
             provision,
+            jobs,
             notes,
             own_uid: rustix::process::geteuid().as_raw(),
             metrics: None,
@@ -157,6 +161,10 @@ fn table() -> OpenApiRouter<AdminState> {
         .routes(routes!(route::catalogue::apps))
         .routes(routes!(route::catalogue::release_name))
         .routes(routes!(route::history::list))
+        .routes(routes!(route::jobs::list))
+        .routes(routes!(route::jobs::show, route::jobs::save, route::jobs::remove))
+        .routes(routes!(route::jobs::runs, route::jobs::start))
+        .routes(routes!(route::jobs::run))
         .routes(routes!(route::health::health))
         .routes(routes!(route::keys::show))
         .routes(routes!(route::keys::rotate))

@@ -95,12 +95,15 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
         | Refusal::UnknownPat(_)
         | Refusal::NameNotKept(_)
         | Refusal::NoSuchEntry { .. }
+        | Refusal::UnknownJob(_)
+        | Refusal::UnknownRun { .. }
         | Refusal::MovedOut { .. } => StatusCode::NOT_FOUND,
         Refusal::UnknownNamespace(_)
         | Refusal::PatWish(_)
         | Refusal::TooManyNames { .. }
         | Refusal::ReasonText(_)
         | Refusal::SameAccount(_)
+        | Refusal::JobName(_)
         | Refusal::NoAge
         | Refusal::TooYoung { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         Refusal::NotAPerson(_)
@@ -125,6 +128,7 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
         | Refusal::ReasonExists(_)
         | Refusal::HistoryKey(_)
         | Refusal::NoArchive
+        | Refusal::JobRunning { .. }
         | Refusal::TrimmedAlready
         | Refusal::BrokenHistory(_)
         | Refusal::Archive { .. }
@@ -144,6 +148,7 @@ impl From<Error> for Problem {
                 tracing::error!(%fault, "what is sealed could not be opened");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "sealed_unreadable", fault.to_string())
             }
+            Error::RunLost => Self::new(StatusCode::CONFLICT, "run_lost", error.to_string()),
             Error::Interrupted => {
                 tracing::error!("an operation was interrupted");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "interrupted", error.to_string())

@@ -92,6 +92,7 @@ async fn ask(client: &Client, administration: Administration, output: Output) ->
         Administration::Name(name) => command::catalogue::name(client, name, output).await,
         Administration::LegacyName(name) => command::legacy_name::legacy_name(client, name, output).await,
         Administration::Keys(keys) => command::keys::keys(client, keys, output).await,
+        Administration::Job(job) => command::job::job(client, job, output).await,
         Administration::History(history) => command::history::history(client, history, output).await,
         Administration::Audit(audit) => command::audit::audit(client, audit, output).await,
     }

@@ -55,6 +55,21 @@ impl ReasonCode {
         Self("rotated".into())
     }
 
+    /// The code of a token that had expired (T9).
+    pub fn expired() -> Self {
+        Self("expired".into())
+    }
+
+    /// The code of a token that nobody used for long (T9).
+    pub fn no_longer_in_use() -> Self {
+        Self("no_longer_in_use".into())
+    }
+
+    /// The code of a proxy user that did not authenticate for too long (T12).
+    pub fn idle() -> Self {
+        Self("idle".into())
+    }
+
     /// The code of an account that an operator made inactive.
     pub fn marked_inactive() -> Self {
         Self("marked_inactive".into())

@@ -82,6 +82,7 @@ action_types! {
     PatConfirmed = "pat_confirmed", [Host Owner], "A token was confirmed as copied.";
     PatRotated = "pat_rotated", [Host Owner], "Another token was confirmed in the place of this one, which ends after the overlap that was chosen.";
     PatRevoked = "pat_revoked", [Host Administrator Owner Locum], "A token was revoked: by an operator, with its account, or once another took its place.";
+    PatExpired = "pat_expired", [Locum], "An expired token was revoked.";
     RolesChanged = "roles_changed", [Host Administrator Owner Locum], "The roles or apps that an account holds changed: by an operator, or by the owner's change.";
     AdminStatusChanged = "admin_status_changed", [Host Administrator Locum], "What a person is among those who run Locum changed: its level, whether that is in force, or the apps that it administers.";
     RightsChanged = "rights_changed", [Host Administrator], "A right over Locum was granted to a plain person, or taken.";
@@ -97,6 +98,10 @@ action_types! {
     KeyRotationCompleted = "key_rotation_completed", [Locum], "Nothing is left under the older versions of the master key.";
     ConfigReloaded = "config_reloaded", [Host Administrator Locum], "The configuration was read anew and taken up: asked for by an operator, or by SIGHUP.";
     HistoryTrimmed = "history_trimmed", [Host Administrator Locum], "Old entries of the history were moved to the archive: asked for by an operator, or by their age.";
+    JobSaved = "job_saved", [Host Administrator], "A job was saved under its name, and is done once; or saved anew.";
+    JobRemoved = "job_removed", [Host Administrator], "A job was removed, with its schedule and what is known of its runs.";
+    JobStarted = "job_started", [Host Administrator], "Somebody asked for a run of a job.";
+    JobRun = "job_run", [Locum], "A run of a job is over; its cause names the job and who asked for it.";
     OperationRefused = "operation_refused", [Host Anybody], "An identified caller tried something that a rule refuses; nothing changed.";
     AttemptFailed = "attempt_failed", [Locum], "A failed attempt to authenticate was counted.";
     AttemptsLocked = "attempts_locked", [Locum], "Too many failures in a row: the account was shut.";

@@ -4,6 +4,7 @@
 mod administrators;
 mod audit;
 mod history;
+mod jobs;
 mod names;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use administrators::{Administrator, administrator, administrators};
 pub use audit::{Audit, Export, audit, checkpoint, export, key as audit_key};
 pub use history::{Question, history};
+pub use jobs::{ShownJob, job_run, job_runs, jobs};
 pub use names::Names;
 
 use super::demands::{self, NOBODY};

@@ -111,6 +111,14 @@ pub enum Refusal {
     HistoryKey(String),
     #[error("the history has no entry {sequence} to begin with: its last is {last}")]
     NoSuchEntry { sequence: u64, last: u64 },
+    #[error("there is no job `{0}`: `locum job list` shows all")]
+    UnknownJob(String),
+    #[error("the job `{job}` has no run {run}: `locum job runs {job}` shows those that are known")]
+    UnknownRun { job: String, run: u64 },
+    #[error("`{0}` cannot be the name of a job: use a letter, then up to 63 of `a-z 0-9 - _`")]
+    JobName(String),
+    #[error("run {run} of the job `{job}` is not over: one runs at a time, `locum job runs {job}` says how far it is")]
+    JobRunning { job: String, run: u64 },
     #[error("entry {sequence} was moved to the archive: what is kept here begins with entry {first}")]
     MovedOut { sequence: u64, first: u64 },
     #[error("nothing is moved out of the history before `[history] archive` names a folder for it")]
@@ -197,6 +205,10 @@ impl Refusal {
             Self::NotEmbedded => "not_embedded",
             Self::HistoryKey(_) => "history_key",
             Self::NoSuchEntry { .. } => "no_such_entry",
+            Self::UnknownJob(_) => "unknown_job",
+            Self::UnknownRun { .. } => "unknown_run",
+            Self::JobName(_) => "job_name",
+            Self::JobRunning { .. } => "job_running",
             Self::MovedOut { .. } => "moved_out",
             Self::NoArchive => "no_archive",
             Self::NoAge => "no_age",
@@ -244,6 +256,7 @@ impl Refusal {
             Self::AdministrationInactive(_) => Some("A5"),
             Self::CallerEnded => Some("A6"),
             Self::HistoryKey(_) | Self::NoSuchEntry { .. } | Self::BrokenHistory(_) => Some("H5"),
+            Self::UnknownJob(_) | Self::UnknownRun { .. } | Self::JobName(_) | Self::JobRunning { .. } => Some("T9"),
             Self::MovedOut { .. }
             | Self::NoArchive
             | Self::NoAge
@@ -276,6 +289,9 @@ pub enum Error {
     /// What is sealed cannot be opened.
     #[error(transparent)]
     Seal(SealError),
+    /// Another process goes on with this run of a job, or it was removed.
+    #[error("another process goes on with this run, or its job was removed")]
+    RunLost,
     /// The store did its part or not; who asks again learns which.
     #[error("the operation was interrupted: ask for the present state before you try again")]
     Interrupted,

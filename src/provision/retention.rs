@@ -130,6 +130,18 @@ pub async fn trim_by_age(provision: &Provision) -> Result<Option<Trimmed>, Error
     run(provision, By::Age, before).await.map(Some)
 }
 
+/// Counts what [`trim_by_age`] would move; `None` where no age is configured.
+///
+/// # Errors
+/// When the store does not answer.
+pub async fn count_by_age(provision: &Provision) -> Result<Option<Trimmed>, Error> {
+    if provision.settings().retention.keep.is_none() {
+        return Ok(None);
+    }
+    let before = due(provision, None)?;
+    count(provision, before).await.map(Some)
+}
+
 /// Entries before which instant are to go. What is younger than the age that is configured stays, whoever asks.
 fn due(provision: &Provision, wished: Option<Timestamp>) -> Result<Timestamp, Refusal> {
     let (settings, now) = (provision.settings(), provision.clock().now());

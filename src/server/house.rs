@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::cluster::redis::RedisUrlError;
 use crate::cluster::{FailureCounts, InFlight, RedisCounts, Subjects, Unavailable};
 use crate::config::Settings;
+use crate::jobs::Jobs;
 use crate::provision::sealing::{self, Unreadable};
 use crate::provision::{self, Provision};
 use crate::store::{LockError, NodeLock, OpenError, Store};
@@ -124,6 +125,7 @@ impl House {
             tokio::spawn(sweep(in_flight.clone(), clock)).abort_handle(),
             tokio::spawn(end_retired(provision.clone())).abort_handle(),
             tokio::spawn(trim_by_age(provision.clone())).abort_handle(),
+            tokio::spawn(Jobs::new(provision.clone(), holder).run()).abort_handle(),
         ];
         Ok(Self { store, lock, provision, authn, authz, in_flight, lockout, answering, by_the_clock })
     }

@@ -7,12 +7,14 @@
 
 #![expect(clippy::missing_errors_doc, reason = "every query fails in the ways of `StoreError`, which tells them")]
 
+mod runs;
+
 use tokio::sync::oneshot;
 
 use super::Store;
 use super::error::StoreError;
 use super::job::{Book, Message};
-use super::session::Session;
+use super::session::{RunRecord, Session};
 use super::value::{Row, int};
 use super::writer::Writer;
 use crate::clock::Timestamp;
@@ -20,6 +22,7 @@ use crate::directory::lockout::{Attempt, AttemptId, Counted, Reset, Streak};
 use crate::directory::pepper::{PepperVersion, TokenHash};
 use crate::directory::{AccountId, Life, PublicId};
 use crate::seal::{KeyId, MasterVersion, WrappedKey};
+use runs::RunBooking;
 
 /// The bookkeeping of a store.
 #[derive(Debug, Clone)]
@@ -38,6 +41,7 @@ pub(crate) enum Booking {
     Rehash { public_id: PublicId, from: PepperVersion, to: PepperVersion, hash: TokenHash },
     RemoveMovedOut { limit: u32 },
     Rewrap(Vec<(KeyId, MasterVersion, WrappedKey)>),
+    Run(RunBooking),
 }
 
 /// What booking came to.
@@ -46,6 +50,8 @@ pub(crate) enum Booked {
     Counted(Counted),
     Reset(Reset),
     Removed(u64),
+    Claimed(Option<Box<RunRecord>>),
+    Held(bool),
     Done,
 }
 
@@ -171,6 +177,7 @@ pub(crate) async fn book(writer: &mut Writer, booking: &Booking) -> Result<Booke
             rehash(writer, *public_id, (*from, *to), hash).await?;
             Booked::Done
         }
+        Booking::Run(booking) => runs::book(writer, booking).await?,
         Booking::RemoveMovedOut { limit } => Booked::Removed(remove_moved_out(writer, *limit).await?),
         Booking::Rewrap(keys) => {
             for (id, from, key) in keys {

@@ -48,6 +48,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(8, "0008_history_base.sql"),
     migration!(9, "0009_arrivals.sql"),
     migration!(10, "0010_legacy_names.sql"),
+    migration!(11, "0011_jobs.sql"),
 ];
 
 const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;

@@ -13,6 +13,7 @@ mod credentials;
 mod history;
 mod holdings;
 mod legacy_names;
+mod jobs;
 mod records;
 mod sealed;
 
@@ -27,6 +28,8 @@ pub use credentials::{KeptPat, LookUp, PepperUse};
 pub use history::{Base, HistoryFilter};
 pub use holdings::Principal;
 pub use legacy_names::SealedLegacyName;
+pub(crate) use jobs::run;
+pub use jobs::{Claim, JobRecord, RunProgress, RunRecord};
 pub use records::{AppRecord, Head};
 pub use sealed::{MasterUse, SealedPersonal};
 

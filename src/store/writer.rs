@@ -8,6 +8,7 @@
 mod accounts;
 mod administrators;
 mod legacy_names;
+mod jobs;
 mod records;
 mod sealed;
 mod tokens;

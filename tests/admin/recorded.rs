@@ -39,6 +39,13 @@ fn rows() -> Vec<Row> {
     let ann_ci = json!({ "username": "ann-ci", "owner": "ann" });
     vec![
         row(
+            "put /v1/jobs/{job}",
+            ("/v1/jobs/nightly", json!({ "process": "manage_pats", "schedule": "0 3 * * *" })),
+            &["job_saved"],
+            ("/v1/jobs/Night", json!({ "process": "manage_pats" })),
+            "job_name",
+        ),
+        row(
             "post /v1/roles",
             ("/v1/roles", json!({ "name": "reports" })),
             &["role_added"],
@@ -322,6 +329,24 @@ fn rows() -> Vec<Row> {
         look("get /v1/keys", "/v1/keys", "/v1/keys?x=1", ""),
         look("get /v1/health", "/v1/health", "/v1/health?x=1", ""),
         look("get /v1/history", "/v1/history", "/v1/history?type=nope", "invalid_request"),
+        look("get /v1/jobs", "/v1/jobs", "/v1/jobs?x=1", ""),
+        look("get /v1/jobs/{job}", "/v1/jobs/nightly", "/v1/jobs/nope", "unknown_job"),
+        look("get /v1/jobs/{job}/runs", "/v1/jobs/nightly/runs", "/v1/jobs/nope/runs", "unknown_job"),
+        look("get /v1/jobs/{job}/runs/{run}", "/v1/jobs/nightly/runs/1", "/v1/jobs/nightly/runs/99", "unknown_run"),
+        row(
+            "post /v1/jobs/{job}/runs",
+            ("/v1/jobs/nightly/runs", json!({ "dry_run": true })),
+            &["job_started"],
+            ("/v1/jobs/nope/runs", json!({})),
+            "unknown_job",
+        ),
+        row(
+            "delete /v1/jobs/{job}",
+            ("/v1/jobs/nightly", nothing.clone()),
+            &["job_removed"],
+            ("/v1/jobs/nightly", nothing.clone()),
+            "unknown_job",
+        ),
         row(
             "delete /v1/proxy-users/{username}",
             ("/v1/proxy-users/ann-ci", nothing.clone()),

@@ -12,6 +12,7 @@ mod administrators;
 mod arbitrary;
 mod keys;
 mod legacy_names;
+mod jobs;
 mod life;
 mod lockout;
 mod names;

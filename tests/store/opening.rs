@@ -15,6 +15,9 @@ const WITHOUT_ROTATION: &str = "DROP INDEX pats_by_replaced; DROP INDEX pats_ret
     ALTER TABLE pats DROP COLUMN replaces; ALTER TABLE pats DROP COLUMN overlap; \
     ALTER TABLE pats DROP COLUMN silence; ALTER TABLE pats DROP COLUMN retires_at";
 
+/// Takes back the ninth.
+const WITHOUT_JOBS: &str = "DROP TABLE job_runs; DROP TABLE jobs";
+
 /// Takes back the eighth.
 const fn without_base(kept: Kept) -> &'static str {
     match kept {
@@ -69,6 +72,7 @@ claims! {
         add_pat(&store, &pat).await.unwrap();
         let before = store.read().await.unwrap().head().await.unwrap();
         store.close().await;
+        backend.tamper(WITHOUT_JOBS).await;
         backend.tamper(without_base(backend.kept)).await;
         backend.tamper(WITHOUT_CALLERS_AND_PERSONAL).await;
         backend.tamper("ALTER TABLE accounts DROP COLUMN networks; DROP TABLE history_marks; DROP TABLE installation").await;
@@ -103,6 +107,7 @@ claims! {
         store.record(vec![granted("wiki"), deleted]).await.unwrap();
         let before = store.read().await.unwrap().audit().await.unwrap();
         store.close().await;
+        backend.tamper(WITHOUT_JOBS).await;
         backend.tamper(without_base(backend.kept)).await;
         backend.tamper(WITHOUT_CALLERS_AND_PERSONAL).await;
         backend.tamper("DROP TABLE history_marks; DROP TABLE installation; DELETE FROM schema_version WHERE version >= 3").await;

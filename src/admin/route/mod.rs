@@ -9,6 +9,7 @@ pub(super) mod history;
 pub(super) mod holdings;
 pub(super) mod keys;
 pub(super) mod legacy_names;
+pub(super) mod jobs;
 pub(super) mod operation;
 pub(super) mod pats;
 pub(super) mod people;

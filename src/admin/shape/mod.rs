@@ -10,6 +10,7 @@ mod audit;
 mod catalogue;
 mod keys;
 mod legacy_name;
+mod job;
 mod pat;
 mod record;
 
@@ -26,6 +27,7 @@ pub use catalogue::{
 };
 pub use keys::{KeysView, PepperView, RotateKeys, VersionUse, VersionedKeyView};
 pub use legacy_name::{FoundLegacyNames, ImportLegacyNames, ImportedLegacyNames, LegacyNameView, LinkLegacyName};
+pub use job::{JobList, JobView, ManagePatsOptions, ReportLine, RunList, RunView, SaveJob, StartRun, StartedRun};
 pub use pat::{
     CheckPat, CheckedPat, MadePat, NewPat, PatList, PatView, PresentedToken, Restrictions, Revocation, RevokeAllPats,
     RevokePat, RevokedPats, RotatePat,

@@ -9,6 +9,7 @@ mod administrator;
 mod catalogue;
 mod database;
 mod legacy_name;
+mod job;
 mod network;
 mod operate;
 mod pat;
@@ -24,6 +25,7 @@ pub use administrator::{AdminCommand, EndArguments, RightArguments};
 pub use catalogue::{AppCommand, NameCommand, ReasonCommand, RoleCommand};
 pub use database::{DbCommand, MoveArguments, RestoreArguments};
 pub use legacy_name::LegacyNameCommand;
+pub use job::{JobAddArguments, JobCommand, JobProcess};
 pub use operate::{
     AuditCommand, CompletionsArguments, ConfigCommand, ExportArguments, HistoryArguments, KeysCommand, ServeArguments,
     TrimArguments, VerifyArguments,
@@ -121,6 +123,9 @@ pub enum Administration {
     /// The master key and the pepper: which versions are in force, and new ones
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Jobs: work on a schedule, such as revoking expired tokens
+    #[command(subcommand)]
+    Job(JobCommand),
     /// What was done, newest first
     History(HistoryArguments),
     /// Prove that the history is whole, and hand it out
@@ -214,6 +219,13 @@ mod tests {
             "audit verify --export a.jsonl --export b.jsonl --public-key k",
             "audit verify --archive folder --checkpoint a",
             "audit trim --before 2026-01-01T00:00:00Z --dry-run --json",
+            "job add nightly --process manage-pats --zone Europe/Berlin --schedule @daily --unused 90 --idle 365",
+            "job add trim --process trim-history",
+            "job run nightly --dry-run --json",
+            "job runs nightly",
+            "job show nightly",
+            "job list",
+            "job remove nightly",
             "audit checkpoint",
             "audit key --json",
             "audit export --from 17 --to a.jsonl",

@@ -10,6 +10,7 @@ pub(super) mod history;
 pub(super) mod init;
 pub(super) mod keys;
 pub(super) mod legacy_name;
+pub(super) mod job;
 pub(super) mod pat;
 pub(super) mod pat_check;
 pub(super) mod program;

@@ -157,7 +157,7 @@ fn public_id(column: &str, text: &str) -> Result<PublicId, StoreError> {
     PublicId::parse(text).ok_or_else(|| StoreError::unreadable(column, format!("`{text}` is not a public id")))
 }
 
-fn pat(row: &Row) -> Result<Pat, StoreError> {
+pub(crate) fn pat(row: &Row) -> Result<Pat, StoreError> {
     let public_id = public_id("public_id", &row.text("public_id")?)?;
     let last_used_at = row.optional_int("last_used_at")?;
     Ok(Pat {
