@@ -82,6 +82,7 @@ action_types! {
     PatConfirmed = "pat_confirmed", [Host Owner], "A token was confirmed as copied.";
     PatRotated = "pat_rotated", [Host Owner], "Another token was confirmed in the place of this one, which ends after the overlap that was chosen.";
     PatRevoked = "pat_revoked", [Host Administrator Owner Locum], "A token was revoked: by an operator, with its account, or once another took its place.";
+    PatExpiring = "pat_expiring", [Locum], "A token expires within 30, 7 or 1 days; said once each.";
     PatExpired = "pat_expired", [Locum], "An expired token was revoked.";
     RolesChanged = "roles_changed", [Host Administrator Owner Locum], "The roles or apps that an account holds changed: by an operator, or by the owner's change.";
     AdminStatusChanged = "admin_status_changed", [Host Administrator Locum], "What a person is among those who run Locum changed: its level, whether that is in force, or the apps that it administers.";

@@ -14,6 +14,7 @@ pub mod app;
 pub mod backup;
 pub mod caller;
 mod demands;
+pub mod expiry;
 pub mod holding;
 mod household;
 pub mod keys;

@@ -26,6 +26,8 @@ use crate::store::{LockError, NodeLock, OpenError, Store};
 const SWEEP: Duration = Duration::from_millis(250);
 /// How often it is looked for tokens whose successors have taken their place (T7).
 const RETIRE: Duration = Duration::from_secs(1);
+/// How often it is looked for tokens that expire soon (T11).
+const WARN: Duration = Duration::from_mins(1);
 /// How often entries of the history are looked for that are older than they are kept (H7).
 const TRIM: Duration = Duration::from_hours(1);
 /// How long that rests after the store could not be asked.
@@ -125,6 +127,7 @@ impl House {
             tokio::spawn(sweep(in_flight.clone(), clock)).abort_handle(),
             tokio::spawn(end_retired(provision.clone())).abort_handle(),
             tokio::spawn(trim_by_age(provision.clone())).abort_handle(),
+            tokio::spawn(warn_of_expiry(provision.clone())).abort_handle(),
             tokio::spawn(Jobs::new(provision.clone(), holder).run()).abort_handle(),
         ];
         Ok(Self { store, lock, provision, authn, authz, in_flight, lockout, answering, by_the_clock })
@@ -206,6 +209,20 @@ async fn end_retired(provision: Provision) {
                 tracing::warn!(%error, "tokens whose place others have taken could not be ended; they are refused all the same");
                 tokio::time::sleep(RETIRE_AGAIN).await;
             }
+        }
+    }
+}
+
+/// Says which tokens expire soon.
+async fn warn_of_expiry(provision: Provision) {
+    let mut tick = tokio::time::interval(WARN);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        match provision::expiry::warn(&provision).await {
+            Ok(0) => {}
+            Ok(warned) => tracing::warn!(warned, "tokens expire soon: `locum history --type pat_expiring` says which"),
+            Err(error) => tracing::warn!(%error, "tokens that expire soon could not be looked for: it is tried again"),
         }
     }
 }

@@ -49,6 +49,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(9, "0009_arrivals.sql"),
     migration!(10, "0010_legacy_names.sql"),
     migration!(11, "0011_jobs.sql"),
+    migration!(12, "0012_warnings.sql"),
 ];
 
 const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;

@@ -24,7 +24,7 @@ use sqlx::SqlSafeStr;
 pub use accounts::{AccountFilter, KindFilter};
 pub use administrators::AdministratorFilter;
 pub use audit::AuditError;
-pub use credentials::{KeptPat, LookUp, PepperUse};
+pub use credentials::{Expiring, KeptPat, LookUp, PepperUse};
 pub use history::{Base, HistoryFilter};
 pub use holdings::Principal;
 pub use legacy_names::SealedLegacyName;

@@ -10,6 +10,7 @@ mod access;
 mod actions;
 mod administrators;
 mod arbitrary;
+mod expiry;
 mod keys;
 mod legacy_names;
 mod jobs;

@@ -15,7 +15,10 @@ const WITHOUT_ROTATION: &str = "DROP INDEX pats_by_replaced; DROP INDEX pats_ret
     ALTER TABLE pats DROP COLUMN replaces; ALTER TABLE pats DROP COLUMN overlap; \
     ALTER TABLE pats DROP COLUMN silence; ALTER TABLE pats DROP COLUMN retires_at";
 
-/// Takes back the ninth.
+/// Takes back the eleventh.
+const WITHOUT_WARNINGS: &str = "DROP INDEX pats_by_expiry; ALTER TABLE pats DROP COLUMN warned_days";
+
+/// Takes back the tenth version.
 const WITHOUT_JOBS: &str = "DROP TABLE job_runs; DROP TABLE jobs";
 
 /// Takes back the eighth.
@@ -72,6 +75,7 @@ claims! {
         add_pat(&store, &pat).await.unwrap();
         let before = store.read().await.unwrap().head().await.unwrap();
         store.close().await;
+        backend.tamper(WITHOUT_WARNINGS).await;
         backend.tamper(WITHOUT_JOBS).await;
         backend.tamper(without_base(backend.kept)).await;
         backend.tamper(WITHOUT_CALLERS_AND_PERSONAL).await;
@@ -107,6 +111,7 @@ claims! {
         store.record(vec![granted("wiki"), deleted]).await.unwrap();
         let before = store.read().await.unwrap().audit().await.unwrap();
         store.close().await;
+        backend.tamper(WITHOUT_WARNINGS).await;
         backend.tamper(WITHOUT_JOBS).await;
         backend.tamper(without_base(backend.kept)).await;
         backend.tamper(WITHOUT_CALLERS_AND_PERSONAL).await;

@@ -22,6 +22,16 @@ pub struct KeptPat {
     pub owner: Option<Account>,
 }
 
+/// A token that expires soon, and which warning is due (T11).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expiring {
+    pub public_id: PublicId,
+    pub account: AccountId,
+    pub expires_at: Timestamp,
+    /// Within so many days.
+    pub days: u32,
+}
+
 /// Whatever exists of what somebody presented.
 #[derive(Debug, Clone, Default)]
 pub struct LookUp {
@@ -135,6 +145,32 @@ impl Session {
             replaces, overlap, silence, retires_at \
             FROM pats WHERE revoked_at IS NULL ORDER BY public_id LIMIT $1";
         self.rows(SQL, vec![i64::from(limit).into()]).await?.iter().map(pat).collect()
+    }
+
+    /// Tokens that expire within 30, 7 or 1 days, of which nobody was warned so closely; those that live no longer than
+    /// that, and those that another takes the place of, are left out. The soonest first, at most `limit`.
+    pub async fn expiring_pats(&mut self, now: Timestamp, limit: u32) -> Result<Vec<Expiring>, StoreError> {
+        const DAY: i64 = 86_400_000;
+        const SQL: &str = "SELECT public_id, account, expires_at FROM pats \
+            WHERE revoked_at IS NULL AND confirmed_at IS NOT NULL AND retires_at IS NULL AND expires_at > $1 AND ( \
+                (expires_at <= $1 + $2 AND expires_at - created_at > $2 AND COALESCE(warned_days, 365) > 1) \
+                OR (expires_at <= $1 + $3 AND expires_at - created_at > $3 AND COALESCE(warned_days, 365) > 7) \
+                OR (expires_at <= $1 + $4 AND expires_at - created_at > $4 AND COALESCE(warned_days, 365) > 30)) \
+            ORDER BY expires_at, public_id LIMIT $5";
+        let values =
+            vec![now.as_millis().into(), DAY.into(), (7 * DAY).into(), (30 * DAY).into(), i64::from(limit).into()];
+        let expiring = |row: &Row| {
+            let expires_at = Timestamp::from_millis(row.int("expires_at")?);
+            let left = expires_at.since(now);
+            let within = |days: &u32| left <= Duration::from_hours(24) * *days;
+            Ok(Expiring {
+                public_id: public_id("public_id", &row.text("public_id")?)?,
+                account: AccountId::from_bytes(row.array("account")?),
+                expires_at,
+                days: [1, 7].into_iter().find(within).unwrap_or(30),
+            })
+        };
+        self.rows(SQL, values).await?.iter().map(expiring).collect()
     }
 
     pub async fn pat(&mut self, public_id: PublicId) -> Result<Option<Pat>, StoreError> {

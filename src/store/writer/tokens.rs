@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::directory::pepper::{PepperVersion, TokenHash};
-use crate::directory::{AppName, Pat, PatState};
+use crate::directory::{AppName, Pat, PatState, PublicId};
 use crate::store::error::{Conflict, StoreError};
 use crate::store::value::Value;
 use crate::store::writer::Writer;
@@ -48,6 +48,12 @@ impl Writer {
             pat.retires_at.map(Timestamp::as_millis).into(),
         ];
         self.execute(SQL, values).await.map(|_| ())
+    }
+
+    /// Notes which warning before its end was given of a token (T11).
+    pub async fn set_warned(&mut self, public_id: PublicId, days: u32) -> Result<(), StoreError> {
+        const SQL: &str = "UPDATE pats SET warned_days = $2 WHERE public_id = $1";
+        self.execute(SQL, vec![public_id.as_str().into(), i64::from(days).into()]).await.map(|_| ())
     }
 
     /// Writes where a token stands in its life, after [`Pat::confirm`], [`Pat::retire`] or [`Pat::revoke`]. What is
