@@ -195,7 +195,7 @@ async fn add_pat(store: &Store, peppers: &Peppers, account: AccountId) -> Public
         created_by: by(),
         expires_at: now.plus(LONGEST_LIFE),
         restrictions: Restrictions::default(),
-        last_used_at: None,
+        last_used: None,
         succession: None,
         retires_at: None,
     };

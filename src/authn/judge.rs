@@ -240,8 +240,8 @@ impl Judge {
     pub(super) async fn write_uses(&self) {
         let mut uses = Vec::new();
         self.shared.verified.each(|proven| {
-            if let Some(at) = proven.last_used.take() {
-                uses.push((proven.pat, at));
+            if let Some(last) = proven.last_used.take() {
+                uses.push((proven.pat, last));
             }
         });
         if !uses.is_empty()

@@ -5,12 +5,13 @@
 //! its account and owner, and whether a failure is on record that a success has to clear first.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::cluster::Stamp;
-use crate::directory::{AccountId, Kind, Life, Networks, PublicId, Restrictions, Username};
+use crate::directory::{AccountId, AppName, Kind, LastUse, Life, Networks, PublicId, Restrictions, Username};
 
 /// An account that has authenticated with one of its tokens.
 #[derive(Debug)]
@@ -32,6 +33,17 @@ pub struct Proven {
     /// Holds as long as nothing changed for the account or its owner since they were read (R2).
     pub stamp: Stamp,
     pub(super) last_used: LastUsed,
+}
+
+impl Proven {
+    /// Notes from where and for which app it is used: once for each use that is written down, so that a request costs
+    /// the look at one flag (T8).
+    #[inline]
+    pub fn is_used(&self, address: Option<IpAddr>, app: &AppName) {
+        if self.last_used.wants_whence.load(Ordering::Relaxed) {
+            self.last_used.note(address, app);
+        }
+    }
 }
 
 impl Proven {
@@ -58,13 +70,21 @@ impl Proven {
 pub(super) struct LastUsed {
     seen: AtomicI64,
     written: AtomicI64,
+    /// Whether nobody has said yet where the use was that `seen` tells of.
+    wants_whence: AtomicBool,
+    whence: Mutex<(Option<IpAddr>, Option<AppName>)>,
 }
 
 impl LastUsed {
     const EXACTNESS: Duration = Duration::from_secs(30);
 
     pub(super) const fn at(now: Timestamp) -> Self {
-        Self { seen: AtomicI64::new(now.as_millis()), written: AtomicI64::new(i64::MIN) }
+        Self {
+            seen: AtomicI64::new(now.as_millis()),
+            written: AtomicI64::new(i64::MIN),
+            wants_whence: AtomicBool::new(true),
+            whence: Mutex::new((None, None)),
+        }
     }
 
     #[inline]
@@ -72,12 +92,30 @@ impl LastUsed {
         let seen = Timestamp::from_millis(self.seen.load(Ordering::Relaxed));
         if now.since(seen) >= Self::EXACTNESS {
             self.seen.store(now.as_millis(), Ordering::Relaxed);
+            self.wants_whence.store(true, Ordering::Relaxed);
+        }
+    }
+
+    #[cold]
+    fn note(&self, address: Option<IpAddr>, app: &AppName) {
+        if self.wants_whence.swap(false, Ordering::Relaxed) {
+            *self.whence.lock().unwrap_or_else(PoisonError::into_inner) = (address, Some(app.clone()));
+            // What was written of this use meanwhile did not say where it was.
+            self.written.store(i64::MIN, Ordering::Relaxed);
         }
     }
 
     /// What has to be written down, once.
-    pub(super) fn take(&self) -> Option<Timestamp> {
+    pub(super) fn take(&self) -> Option<LastUse> {
         let seen = self.seen.load(Ordering::Relaxed);
-        (self.written.swap(seen, Ordering::Relaxed) != seen).then(|| Timestamp::from_millis(seen))
+        if self.written.swap(seen, Ordering::Relaxed) == seen {
+            return None;
+        }
+        let at = Timestamp::from_millis(seen);
+        if self.wants_whence.load(Ordering::Relaxed) {
+            return Some(LastUse::at(at));
+        }
+        let (address, app) = self.whence.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Some(LastUse { at, address, app })
     }
 }

@@ -31,7 +31,7 @@ pub use app::AppName;
 pub use holding::Holding;
 pub use legacy_name::LegacyName;
 pub use networks::Networks;
-pub use pat::{Pat, PatState, Restrictions};
+pub use pat::{LastUse, Pat, PatState, Restrictions};
 pub use personal::{DisplayName, Email, Personal, PersonalField, Phone};
 pub use reason::ReasonCode;
 pub use role::{Permission, RoleName};

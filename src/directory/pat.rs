@@ -1,6 +1,7 @@
 //! Personal access tokens: their life, what they are restricted to, and how one takes the place of another
 //! (T1–T3, T6, T7, T10).
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{AccountId, Actor, AppName, Networks, PublicId, ReasonCode};
@@ -25,11 +26,26 @@ pub struct Pat {
     /// Invalid *at* this instant.
     pub expires_at: Timestamp,
     pub restrictions: Restrictions,
-    pub last_used_at: Option<Timestamp>,
+    pub last_used: Option<LastUse>,
     /// Which token it takes the place of, and how (T7).
     pub succession: Option<Succession>,
     /// Invalid *at* this instant too: its successor was confirmed (T7).
     pub retires_at: Option<Timestamp>,
+}
+
+/// When a token was last used, from where and for which app, where that is known (T8).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastUse {
+    pub at: Timestamp,
+    pub address: Option<IpAddr>,
+    pub app: Option<AppName>,
+}
+
+impl LastUse {
+    /// At this instant; nothing else is known.
+    pub const fn at(at: Timestamp) -> Self {
+        Self { at, address: None, app: None }
+    }
 }
 
 /// How a token takes the place of another (T7).

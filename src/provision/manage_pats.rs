@@ -85,7 +85,7 @@ impl ManagePats {
             Standing::Expired => self.revoke_expired.then_some(Due::Expired),
             Standing::Usable => {
                 let unused = DAY * self.unused_days?;
-                let since = pat.last_used_at.unwrap_or(pat.created_at).max(pat.created_at);
+                let since = pat.last_used.as_ref().map_or(pat.created_at, |last| last.at.max(pat.created_at));
                 (now.since(since) >= unused).then_some(Due::Unused)
             }
             Standing::Pending | Standing::Lapsed | Standing::Revoked => None,

@@ -348,7 +348,7 @@ impl Hand<'_> {
             created_by: self.request.actor(),
             expires_at: self.now.plus(life),
             restrictions,
-            last_used_at: None,
+            last_used: None,
             succession: None,
             retires_at: None,
         }

@@ -20,7 +20,7 @@ use super::writer::Writer;
 use crate::clock::Timestamp;
 use crate::directory::lockout::{Attempt, AttemptId, Counted, Reset, Streak};
 use crate::directory::pepper::{PepperVersion, TokenHash};
-use crate::directory::{AccountId, Life, PublicId};
+use crate::directory::{AccountId, LastUse, Life, PublicId};
 use crate::seal::{KeyId, MasterVersion, WrappedKey};
 use runs::RunBooking;
 
@@ -37,7 +37,7 @@ pub(crate) enum Booking {
     Succeed { account: AccountId, life: Life },
     Join { account: AccountId, streak: Streak, threshold: u32 },
     Forget(AccountId),
-    Used(Vec<(PublicId, Timestamp)>),
+    Used(Vec<(PublicId, LastUse)>),
     Rehash { public_id: PublicId, from: PepperVersion, to: PepperVersion, hash: TokenHash },
     RemoveMovedOut { limit: u32 },
     Rewrap(Vec<(KeyId, MasterVersion, WrappedKey)>),
@@ -103,8 +103,9 @@ impl Bookkeeping {
         self.book(Booking::Forget(account)).await.map(|_| ())
     }
 
-    /// Notes when tokens were last used; an earlier instant than the noted one changes nothing.
-    pub async fn used(&self, uses: Vec<(PublicId, Timestamp)>) -> Result<(), StoreError> {
+    /// Notes when tokens were last used, and from where and for which app (T8); an earlier instant than the noted one changes
+    /// nothing.
+    pub async fn used(&self, uses: Vec<(PublicId, LastUse)>) -> Result<(), StoreError> {
         self.book(Booking::Used(uses)).await.map(|_| ())
     }
 
@@ -168,8 +169,8 @@ pub(crate) async fn book(writer: &mut Writer, booking: &Booking) -> Result<Booke
             Booked::Done
         }
         Booking::Used(uses) => {
-            for (public_id, at) in uses {
-                note_use(writer, *public_id, *at).await?;
+            for (public_id, last) in uses {
+                note_use(writer, *public_id, last).await?;
             }
             Booked::Done
         }
@@ -276,10 +277,17 @@ async fn rewrap(session: &mut Session, id: KeyId, from: MasterVersion, key: &Wra
     session.execute(SQL, values).await.map(|_| ())
 }
 
-async fn note_use(session: &mut Session, public_id: PublicId, at: Timestamp) -> Result<(), StoreError> {
-    const SQL: &str = "UPDATE pats SET last_used_at = $2 \
-        WHERE public_id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
-    session.execute(SQL, vec![public_id.as_str().into(), at.as_millis().into()]).await.map(|_| ())
+async fn note_use(session: &mut Session, public_id: PublicId, last: &LastUse) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE pats SET last_used_at = $2, last_used_address = COALESCE($3, last_used_address), \
+        last_used_app = COALESCE($4, last_used_app) \
+        WHERE public_id = $1 AND (last_used_at IS NULL OR last_used_at <= $2)";
+    let values = vec![
+        public_id.as_str().into(),
+        last.at.as_millis().into(),
+        last.address.map(|address| address.to_string()).into(),
+        last.app.as_ref().map(|app| app.as_str().to_owned()).into(),
+    ];
+    session.execute(SQL, values).await.map(|_| ())
 }
 
 /// `ID MILLIS ADDRESS`, the id in hexadecimal, `-` where the address is unknown.

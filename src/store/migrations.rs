@@ -50,6 +50,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(10, "0010_legacy_names.sql"),
     migration!(11, "0011_jobs.sql"),
     migration!(12, "0012_warnings.sql"),
+    migration!(13, "0013_last_use.sql"),
 ];
 
 const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;

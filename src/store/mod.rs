@@ -45,7 +45,9 @@ pub use job::{Committed, Outcome};
 pub use node_lock::{LockError, NodeLock};
 pub use reader::Reader;
 pub use session::{
-    AccountFilter, AdministratorFilter, AppRecord, AuditError, Base, Claim, Expiring, Head, HistoryFilter, JobRecord, KeptPat, KindFilter, LookUp, MasterUse, PepperUse, Principal, RunProgress, RunRecord, SealedLegacyName, SealedPersonal, Session,
+    AccountFilter, AdministratorFilter, AppRecord, AuditError, Base, Claim, Expiring, Head, HistoryFilter, JobRecord,
+    KeptPat, KindFilter, LookUp, MasterUse, PepperUse, Principal, RunProgress, RunRecord, SealedLegacyName,
+    SealedPersonal, Session,
 };
 pub use snapshot::{Restoration, RestoreError, SnapshotError};
 pub use transfer::{Progress, TransferError, Transferred, transfer};

@@ -12,8 +12,8 @@ mod audit;
 mod credentials;
 mod history;
 mod holdings;
-mod legacy_names;
 mod jobs;
+mod legacy_names;
 mod records;
 mod sealed;
 
@@ -27,9 +27,9 @@ pub use audit::AuditError;
 pub use credentials::{Expiring, KeptPat, LookUp, PepperUse};
 pub use history::{Base, HistoryFilter};
 pub use holdings::Principal;
-pub use legacy_names::SealedLegacyName;
 pub(crate) use jobs::run;
 pub use jobs::{Claim, JobRecord, RunProgress, RunRecord};
+pub use legacy_names::SealedLegacyName;
 pub use records::{AppRecord, Head};
 pub use sealed::{MasterUse, SealedPersonal};
 

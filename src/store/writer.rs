@@ -7,8 +7,8 @@
 
 mod accounts;
 mod administrators;
-mod legacy_names;
 mod jobs;
+mod legacy_names;
 mod records;
 mod sealed;
 mod tokens;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use locum::authn::{Proven, RefusalReason, Verdict};
 use locum::clock::Timestamp;
-use locum::directory::{Networks, PatState};
+use locum::directory::{AppName, LastUse, Networks, PatState};
 
 use super::house::{DAY, House, Plan, START, address, basic, bearer, pepper_line};
 
@@ -216,8 +216,14 @@ async fn the_last_use_of_a_token_is_written_off_the_path() {
     let token = house.pat(billing).await;
     proven(house.ask(&bearer(&token)).await);
     house.clock.advance(Duration::from_mins(1));
-    assert!(house.recall(&bearer(&token)).is_some());
+    let address = Some("192.0.2.9".parse().unwrap());
+    let (app, other) = (AppName::parse("blog").unwrap(), AppName::parse("wiki").unwrap());
+    let known = house.recall(&bearer(&token)).unwrap();
+    known.is_used(address, &app);
+    // Within the same half minute: what is noted is one use, not a mixture of two.
+    known.is_used(None, &other);
+    drop(known);
     let house = house.restarted(Plan::default()).await;
-    let used = house.pat_state(token.public_id()).await.last_used_at;
-    assert_eq!(used, Some(START.plus(Duration::from_mins(1))));
+    let used = house.pat_state(token.public_id()).await.last_used;
+    assert_eq!(used, Some(LastUse { at: START.plus(Duration::from_mins(1)), address, app: Some(app) }));
 }

@@ -74,7 +74,7 @@ async fn a_check_tells_state_days_left_and_reach_without_side_effects() {
     assert_eq!((expired.standing, expired.days_left, expired.usable), (Standing::Expired, 0, false));
 
     assert_eq!(house.store.statistics().operations, written);
-    assert_eq!(house.pat_state(token.public_id()).await.last_used_at, None);
+    assert_eq!(house.pat_state(token.public_id()).await.last_used, None);
     assert_eq!(house.on_record(billing).await, 0);
 }
 

@@ -252,7 +252,7 @@ impl House {
             created_by: Actor::Host("root".to_owned()),
             expires_at: self.now().plus(365 * DAY),
             restrictions: Restrictions::default(),
-            last_used_at: None,
+            last_used: None,
             succession: None,
             retires_at: None,
         };

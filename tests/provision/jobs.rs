@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use locum::clock::{Clock as _, Timestamp};
 use locum::directory::rights::Grade;
-use locum::directory::{Actor, PublicId};
+use locum::directory::{Actor, LastUse, PublicId};
 use locum::history::{Action, ActionType};
 use locum::jobs::{Jobs, Process, Schedule};
 use locum::provision::job::{self, LEASE, NewJob};
@@ -60,7 +60,7 @@ async fn token(world: &World, days: u32) -> PublicId {
 }
 
 async fn used(world: &World, public_id: PublicId) {
-    world.store().bookkeeping().used(vec![(public_id, world.clock.now())]).await.unwrap();
+    world.store().bookkeeping().used(vec![(public_id, LastUse::at(world.clock.now()))]).await.unwrap();
 }
 
 claims! {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use locum::clock::Clock as _;
 use locum::cluster::Ticket;
 use locum::directory::pat::PatRefusal;
-use locum::directory::{AppName, Networks, PublicId, ReasonCode, Restrictions, Token};
+use locum::directory::{AppName, LastUse, Networks, PublicId, ReasonCode, Restrictions, Token};
 use locum::provision::pat::{self, Rotation, Wish};
 use locum::provision::{Refusal, reason};
 
@@ -154,7 +154,8 @@ claims! {
         world.clock.set(NOON.plus(DAY));
         assert_eq!(ended().await, 0);
         // a forgotten worker uses the old one
-        books.used(vec![(new, NOON.plus(DAY)), (old, NOON.plus(DAY))]).await.unwrap();
+        let last = LastUse::at(NOON.plus(DAY));
+        books.used(vec![(new, last.clone()), (old, last)]).await.unwrap();
         world.clock.set(NOON.plus(DAY + Duration::from_millis(6 * 60 * 60 * 1_000 - 1)));
         assert_eq!(ended().await, 0);
         assert_eq!(world.standing(old).await, "usable");
@@ -175,7 +176,7 @@ claims! {
         let wanted = Rotation { overlap: 7 * DAY, silence, ..rotation(old) };
         let new = pat::rotate(&world.provision, &world.host, wanted).await.unwrap().pat.public_id;
         pat::confirm(&world.provision, &world.host, new).await.unwrap();
-        world.store().bookkeeping().used(vec![(new, NOON.plus(30 * DAY))]).await.unwrap();
+        world.store().bookkeeping().used(vec![(new, LastUse::at(NOON.plus(30 * DAY)))]).await.unwrap();
         world.clock.advance(Duration::from_mins(59));
         assert_eq!(pat::end_retired(&world.provision).await.unwrap(), 0);
         world.clock.advance(Duration::from_mins(1));
@@ -186,7 +187,7 @@ claims! {
     async fn a_revoked_successor_ends_nothing_early(world: World) {
         let silence = Some(Duration::from_hours(1));
         let (old, new) = rotated(&world, |of| Rotation { overlap: 7 * DAY, silence, ..rotation(of) }).await;
-        world.store().bookkeeping().used(vec![(new, NOON)]).await.unwrap();
+        world.store().bookkeeping().used(vec![(new, LastUse::at(NOON))]).await.unwrap();
         world.revoke(new).await;
         world.clock.advance(DAY);
         assert_eq!(pat::end_retired(&world.provision).await.unwrap(), 0);
@@ -224,7 +225,7 @@ claims! {
         let silence = Some(Duration::from_hours(1));
         let life = Some(Duration::from_mins(30));
         let (old, new) = rotated(&world, |of| Rotation { overlap: 7 * DAY, silence, life, ..rotation(of) }).await;
-        world.store().bookkeeping().used(vec![(new, NOON)]).await.unwrap();
+        world.store().bookkeeping().used(vec![(new, LastUse::at(NOON))]).await.unwrap();
         world.clock.advance(DAY);
         assert_eq!(pat::end_retired(&world.provision).await.unwrap(), 0);
         assert_eq!((world.standing(old).await, world.standing(new).await), ("usable", "expired"));

@@ -15,10 +15,11 @@ const WITHOUT_ROTATION: &str = "DROP INDEX pats_by_replaced; DROP INDEX pats_ret
     ALTER TABLE pats DROP COLUMN replaces; ALTER TABLE pats DROP COLUMN overlap; \
     ALTER TABLE pats DROP COLUMN silence; ALTER TABLE pats DROP COLUMN retires_at";
 
-/// Takes back the eleventh.
-const WITHOUT_WARNINGS: &str = "DROP INDEX pats_by_expiry; ALTER TABLE pats DROP COLUMN warned_days";
+/// Takes back the twelfth and the thirteenth.
+const WITHOUT_WARNINGS: &str = "ALTER TABLE pats DROP COLUMN last_used_address; \
+    ALTER TABLE pats DROP COLUMN last_used_app; DROP INDEX pats_by_expiry; ALTER TABLE pats DROP COLUMN warned_days";
 
-/// Takes back the tenth version.
+/// Takes back the eleventh.
 const WITHOUT_JOBS: &str = "DROP TABLE job_runs; DROP TABLE jobs";
 
 /// Takes back the eighth.

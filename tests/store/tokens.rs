@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use locum::directory::pepper::PepperVersion;
-use locum::directory::{AppName, Networks, Pat, PatState, ReasonCode, Restrictions};
+use locum::directory::{AppName, LastUse, Networks, Pat, PatState, ReasonCode, Restrictions};
 use locum::store::{ChangeError, Conflict, Store, StoreError};
 
 use crate::world::*;
@@ -108,6 +108,7 @@ claims! {
         assert!(found.named.is_none() && found.pat.is_none());
     }
 
+    /// T8
     async fn the_last_use_only_moves_forward(backend: Backend) {
         let store = backend.open().await;
         let ann = person("ann");
@@ -115,10 +116,11 @@ claims! {
         add_pat(&store, &pat_of(ann.id, 1)).await.unwrap();
         let late = NOON.plus(Duration::from_secs(5));
         let books = store.bookkeeping();
-        books.used(vec![(public_id(1), late), (public_id(7), late)]).await.unwrap();
-        books.used(vec![(public_id(1), NOON)]).await.unwrap();
+        let last = LastUse { at: late, address: Some([192, 0, 2, 9].into()), app: AppName::parse("blog").ok() };
+        books.used(vec![(public_id(1), last.clone()), (public_id(7), LastUse::at(late))]).await.unwrap();
+        books.used(vec![(public_id(1), LastUse { at: NOON, address: None, app: AppName::parse("wiki").ok() })]).await.unwrap();
         let mut reader = store.read().await.unwrap();
-        assert_eq!(reader.pat(public_id(1)).await.unwrap().unwrap().last_used_at, Some(late));
+        assert_eq!(reader.pat(public_id(1)).await.unwrap().unwrap().last_used, Some(last));
         assert_eq!(reader.head().await.unwrap().epoch, 2, "bookkeeping is no change");
     }
 }

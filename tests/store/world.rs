@@ -304,7 +304,7 @@ pub fn pat_of(account: AccountId, number: u64) -> Pat {
         created_by: root(),
         expires_at: NOON.plus(Duration::from_hours(1)),
         restrictions: Restrictions::default(),
-        last_used_at: None,
+        last_used: None,
         succession: None,
         retires_at: None,
     }

@@ -126,7 +126,9 @@ pub(super) fn pat(pat: &Pat, names: &Names, now: Timestamp) -> PatView {
             apps: pat.restrictions.apps.iter().map(ToString::to_string).collect(),
             read_only: pat.restrictions.read_only,
         },
-        last_used_at: pat.last_used_at.map(|at| at.to_string()),
+        last_used_at: pat.last_used.as_ref().map(|last| last.at.to_string()),
+        last_used_from: pat.last_used.as_ref().and_then(|last| last.address).map(|address| address.to_string()),
+        last_used_app: pat.last_used.as_ref().and_then(|last| last.app.as_ref()).map(ToString::to_string),
         replaces: pat.succession.as_ref().map(|succession| succession.of.to_string()),
         retires_at: pat.retires_at.map(|at| at.to_string()),
         revoked: match &pat.state {

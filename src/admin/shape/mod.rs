@@ -8,9 +8,9 @@ mod account;
 mod administrator;
 mod audit;
 mod catalogue;
+mod job;
 mod keys;
 mod legacy_name;
-mod job;
 mod pat;
 mod record;
 
@@ -25,9 +25,9 @@ pub use catalogue::{
     AppList, AppView, CopyRoles, NewReason, NewRole, ReasonList, ReasonView, RoleContents, RoleList, RoleSummary,
     RoleView,
 };
+pub use job::{JobList, JobView, ManagePatsOptions, ReportLine, RunList, RunView, SaveJob, StartRun, StartedRun};
 pub use keys::{KeysView, PepperView, RotateKeys, VersionUse, VersionedKeyView};
 pub use legacy_name::{FoundLegacyNames, ImportLegacyNames, ImportedLegacyNames, LegacyNameView, LinkLegacyName};
-pub use job::{JobList, JobView, ManagePatsOptions, ReportLine, RunList, RunView, SaveJob, StartRun, StartedRun};
 pub use pat::{
     CheckPat, CheckedPat, MadePat, NewPat, PatList, PatView, PresentedToken, Restrictions, Revocation, RevokeAllPats,
     RevokePat, RevokedPats, RotatePat,

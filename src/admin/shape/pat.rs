@@ -66,7 +66,12 @@ pub struct PatView {
     /// Invalid at this instant.
     pub expires_at: String,
     pub restrictions: Restrictions,
+    /// To the half minute.
     pub last_used_at: Option<String>,
+    /// The address that it was last used from.
+    pub last_used_from: Option<String>,
+    /// The app that it was last used for.
+    pub last_used_app: Option<String>,
     /// The public id of the token whose place it takes.
     pub replaces: Option<String>,
     /// When it ends because another took its place; `null` while none has.

@@ -37,7 +37,7 @@ fn kept() -> KeptPat {
         created_by: Actor::Host("root".to_owned()),
         expires_at: NOW.plus(std::time::Duration::from_millis(1)),
         restrictions: Restrictions::default(),
-        last_used_at: None,
+        last_used: None,
         succession: None,
         retires_at: None,
     };

@@ -8,8 +8,8 @@ mod account;
 mod administrator;
 mod catalogue;
 mod database;
-mod legacy_name;
 mod job;
+mod legacy_name;
 mod network;
 mod operate;
 mod pat;
@@ -24,8 +24,8 @@ pub use account::{
 pub use administrator::{AdminCommand, EndArguments, RightArguments};
 pub use catalogue::{AppCommand, NameCommand, ReasonCommand, RoleCommand};
 pub use database::{DbCommand, MoveArguments, RestoreArguments};
-pub use legacy_name::LegacyNameCommand;
 pub use job::{JobAddArguments, JobCommand, JobProcess};
+pub use legacy_name::LegacyNameCommand;
 pub use operate::{
     AuditCommand, CompletionsArguments, ConfigCommand, ExportArguments, HistoryArguments, KeysCommand, ServeArguments,
     TrimArguments, VerifyArguments,

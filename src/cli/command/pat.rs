@@ -152,9 +152,22 @@ fn in_words(pat: &PatView) -> String {
         ("state", state),
         ("made", format!("{} by {}", instant(&pat.created_at), pat.created_by)),
         ("expires", instant(&pat.expires_at)),
-        ("last used", pat.last_used_at.as_deref().map_or_else(|| "-".to_owned(), instant)),
+        ("last used", last_used(pat)),
         ("restricted to", restrictions_in_words(pat)),
     ])
+}
+
+fn last_used(pat: &PatView) -> String {
+    let mut words = pat.last_used_at.as_deref().map_or_else(|| "-".to_owned(), instant);
+    if let Some(address) = &pat.last_used_from {
+        words.push_str(" from ");
+        words.push_str(address);
+    }
+    if let Some(app) = &pat.last_used_app {
+        words.push_str(" for ");
+        words.push_str(app);
+    }
+    words
 }
 
 fn row(pat: &PatView) -> Vec<String> {

@@ -101,6 +101,7 @@ impl<S: Step<Authenticated>> Service<Seated> for Authenticating<S> {
 }
 
 fn admit(mut visit: Visit, destination: Destination, slot: Slot, who: Identity) -> Authenticated {
+    who.proven.is_used(Some(visit.client.address()), &destination.route.app);
     visit.record.who = Some(Arc::clone(&who.proven));
     Authenticated { visit, destination, slot, who: Some(who) }
 }

@@ -1,11 +1,12 @@
 //! Reading tokens, and the one look-up that an attempt to authenticate costs.
 
+use std::net::AddrParseError;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::directory::pat::{Succession, Terms};
 use crate::directory::pepper::{PepperVersion, TokenHash};
-use crate::directory::{Account, AccountId, AppName, Pat, PatState, PublicId, Restrictions};
+use crate::directory::{Account, AccountId, AppName, LastUse, Pat, PatState, PublicId, Restrictions};
 use crate::store::error::StoreError;
 use crate::store::session::Session;
 use crate::store::session::accounts::{actor, networks, optional_account, reason};
@@ -87,7 +88,7 @@ impl Session {
             o.inactive_reason AS o_inactive_reason, o.networks AS o_networks, \
             p.public_id, p.account, p.service, p.hash, p.pepper, p.created_at, p.created_by, p.expires_at, \
             p.pending_until, p.confirmed_at, p.revoked_at, p.revoked_by, p.revoked_reason, \
-            p.networks, p.apps, p.read_only, p.last_used_at, p.replaces, p.overlap, p.silence, p.retires_at \
+            p.networks, p.apps, p.read_only, p.last_used_at, p.last_used_address, p.last_used_app, p.replaces, p.overlap, p.silence, p.retires_at \
             FROM (SELECT 1 AS one) AS always \
             LEFT JOIN accounts n ON n.username = $1 \
             LEFT JOIN pats p ON p.public_id = $2 \
@@ -114,6 +115,7 @@ impl Session {
     pub async fn pats(&mut self, account: AccountId) -> Result<Vec<Pat>, StoreError> {
         const SQL: &str = "SELECT public_id, account, service, created_at, created_by, expires_at, pending_until, \
             confirmed_at, revoked_at, revoked_by, revoked_reason, networks, apps, read_only, last_used_at, \
+            last_used_address, last_used_app, \
             replaces, overlap, silence, retires_at \
             FROM pats WHERE account = $1 ORDER BY created_at, public_id";
         self.rows(SQL, vec![account.as_bytes().as_slice().into()]).await?.iter().map(pat).collect()
@@ -142,6 +144,7 @@ impl Session {
     pub async fn unrevoked_pats(&mut self, limit: u32) -> Result<Vec<Pat>, StoreError> {
         const SQL: &str = "SELECT public_id, account, service, created_at, created_by, expires_at, pending_until, \
             confirmed_at, revoked_at, revoked_by, revoked_reason, networks, apps, read_only, last_used_at, \
+            last_used_address, last_used_app, \
             replaces, overlap, silence, retires_at \
             FROM pats WHERE revoked_at IS NULL ORDER BY public_id LIMIT $1";
         self.rows(SQL, vec![i64::from(limit).into()]).await?.iter().map(pat).collect()
@@ -176,6 +179,7 @@ impl Session {
     pub async fn pat(&mut self, public_id: PublicId) -> Result<Option<Pat>, StoreError> {
         const SQL: &str = "SELECT public_id, account, service, created_at, created_by, expires_at, pending_until, \
             confirmed_at, revoked_at, revoked_by, revoked_reason, networks, apps, read_only, last_used_at, \
+            last_used_address, last_used_app, \
             replaces, overlap, silence, retires_at \
             FROM pats WHERE public_id = $1";
         self.row(SQL, vec![public_id.as_str().into()]).await?.as_ref().map(pat).transpose()
@@ -193,9 +197,20 @@ fn public_id(column: &str, text: &str) -> Result<PublicId, StoreError> {
     PublicId::parse(text).ok_or_else(|| StoreError::unreadable(column, format!("`{text}` is not a public id")))
 }
 
+fn last_use(row: &Row) -> Result<Option<LastUse>, StoreError> {
+    let Some(at) = row.optional_int("last_used_at")? else { return Ok(None) };
+    let unreadable = |column, why: String| StoreError::unreadable(column, why);
+    let address = row.optional_text("last_used_address")?.map(|text| text.parse()).transpose();
+    let app = row.optional_text("last_used_app")?.map(|text| AppName::parse(&text)).transpose();
+    Ok(Some(LastUse {
+        at: Timestamp::from_millis(at),
+        address: address.map_err(|error: AddrParseError| unreadable("last_used_address", error.to_string()))?,
+        app: app.map_err(|error| unreadable("last_used_app", error.to_string()))?,
+    }))
+}
+
 pub(crate) fn pat(row: &Row) -> Result<Pat, StoreError> {
     let public_id = public_id("public_id", &row.text("public_id")?)?;
-    let last_used_at = row.optional_int("last_used_at")?;
     Ok(Pat {
         public_id,
         account: AccountId::from_bytes(row.array("account")?),
@@ -209,7 +224,7 @@ pub(crate) fn pat(row: &Row) -> Result<Pat, StoreError> {
             apps: words("apps", &row.text("apps")?, |word| AppName::parse(word).map_err(|error| error.to_string()))?,
             read_only: row.flag("read_only")?,
         },
-        last_used_at: last_used_at.map(Timestamp::from_millis),
+        last_used: last_use(row)?,
         succession: succession(row)?,
         retires_at: row.optional_int("retires_at")?.map(Timestamp::from_millis),
     })

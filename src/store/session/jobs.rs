@@ -111,6 +111,7 @@ impl Session {
     pub async fn live_pats(&mut self, after: &str, limit: u32) -> Result<Vec<Pat>, StoreError> {
         const SQL: &str = "SELECT public_id, account, service, created_at, created_by, expires_at, pending_until, \
             confirmed_at, revoked_at, revoked_by, revoked_reason, networks, apps, read_only, last_used_at, \
+            last_used_address, last_used_app, \
             replaces, overlap, silence, retires_at \
             FROM pats WHERE revoked_at IS NULL AND public_id > $1 ORDER BY public_id LIMIT $2";
         self.rows(SQL, vec![after.into(), i64::from(limit).into()]).await?.iter().map(pat).collect()

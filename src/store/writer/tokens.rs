@@ -41,7 +41,7 @@ impl Writer {
             pat.restrictions.networks.to_string().into(),
             apps.into(),
             i64::from(pat.restrictions.read_only).into(),
-            pat.last_used_at.map(Timestamp::as_millis).into(),
+            pat.last_used.as_ref().map(|last| last.at.as_millis()).into(),
             pat.succession.as_ref().map(|succession| succession.of.to_string()).into(),
             pat.succession.as_ref().map(|succession| millis(succession.terms.overlap)).into(),
             pat.succession.as_ref().and_then(|succession| succession.terms.silence).map(millis).into(),
