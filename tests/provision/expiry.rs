@@ -34,7 +34,7 @@ claims! {
         let told = world.told_since(count).await;
         let expires_at = "2026-11-28T11:06:40.000Z";
         assert_eq!(told, [format!("pat_expiring by locum because T11 to ann-ci of {short}, days - > 7, expires_at - > {expires_at}")]);
-        world.clock.advance(DAY * 27 - Duration::from_millis(1));
+        world.clock.advance(DAY * 26 + Duration::from_millis(24 * 60 * 60 * 1_000 - 1));
         assert_eq!(warned(&world).await, 0, "the short one is over, the long one has 30 days and a moment");
         world.clock.advance(Duration::from_millis(1));
         let count = world.count().await;
