@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use locum::directory::api_key::Scopes;
 use locum::directory::rights::{Caller, Grade, Operation, Right, Subject, may};
-use locum::directory::{AccountId, AppName};
+use locum::directory::{AccountId, AppName, PublicId};
 
 const MATRIX: &str = include_str!("matrix/rights.txt");
 
@@ -29,6 +30,12 @@ fn callers() -> Vec<(&'static str, Caller)> {
         grade,
         granted: granted.iter().copied().collect::<BTreeSet<_>>(),
     };
+    let key = |grade| Caller::ApiKey {
+        account: id(OWN),
+        grade,
+        key: PublicId::parse("0123456789ab").expect("twelve letters and digits"),
+        scopes: Scopes::parse(["all:write"]).expect("every scope that there is"),
+    };
     let of_crm = || Grade::OfApps(app("crm").into_iter().collect());
     vec![
         ("host shell", Caller::HostShell { unix_user: "root".to_owned() }),
@@ -40,8 +47,9 @@ fn callers() -> Vec<(&'static str, Caller)> {
         ("person who may update users", person(Grade::None, &[Right::UpdateUsersAndPermissions])),
         ("proxy user", Caller::ProxyUser { account: id(OWN) }),
         ("person standing in", Caller::StandIn { holder: id(OWN), target: id(OTHER) }),
-        ("key of a super administrator", Caller::ApiKey { account: id(OWN), grade: Grade::SuperAdministrator }),
-        ("key of an administrator", Caller::ApiKey { account: id(OWN), grade: Grade::Administrator }),
+        ("key of a super administrator", key(Grade::SuperAdministrator)),
+        ("key of an administrator", key(Grade::Administrator)),
+        ("key of an administrator of crm", key(of_crm())),
     ]
 }
 
@@ -88,6 +96,10 @@ fn operations() -> Vec<(&'static str, Operation)> {
         ("add or edit an administrator", Operation::EditAdministrator),
         ("deactivate or promote an administrator", Operation::ManageAdministrator),
         ("manage the installation", Operation::ManageInstallation),
+        ("make a key of one's own", Operation::MakeApiKey { owner: own }),
+        ("make a key that acts as somebody else", Operation::MakeApiKey { owner: other }),
+        ("list and revoke keys", Operation::ManageApiKeys),
+        ("look at the gateway", Operation::SeeGateway),
         ("break the glass", Operation::BreakGlass),
     ]
 }
@@ -149,10 +161,13 @@ fn every_operation_has_a_row() {
         Operation::ManageInstallation => 17,
         Operation::BreakGlass => 18,
         Operation::ExportHistory => 19,
-        Operation::EditPersonal { .. } => 20,
+        Operation::MakeApiKey { .. } => 20,
+        Operation::ManageApiKeys => 21,
+        Operation::SeeGateway => 22,
+        Operation::EditPersonal { .. } => 23,
     };
     let rows: BTreeSet<_> = operations().iter().map(|(_, operation)| row(operation)).collect();
-    assert_eq!(rows, (0..=20).collect());
+    assert_eq!(rows, (0..=23).collect());
 }
 
 /// P14: a proxy user, and a person while standing in, has no right over Locum at all.
@@ -176,6 +191,7 @@ fn nobody_on_the_network_adds_a_proxy_user_for_somebody_else() {
         if let Caller::ApiKey { .. } = caller {
             assert!(may(&caller, &Operation::AddProxyUser { owner: id(OWN) }).is_err(), "{name}");
             assert!(may(&caller, &Operation::MakeToken { owner: id(OWN) }).is_err(), "{name}");
+            assert!(may(&caller, &Operation::MakeApiKey { owner: id(OWN) }).is_err(), "{name}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Problems: how the admin API says no (RFC 9457), and the one place where its statuses are chosen.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -29,6 +31,10 @@ pub struct Problem {
     /// Names that were perhaps meant.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nearest: Vec<String>,
+    /// How long to wait, in seconds, for the header.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub retry_after: Option<u64>,
 }
 
 impl Problem {
@@ -41,6 +47,7 @@ impl Problem {
             code: code.into(),
             rule: None,
             nearest: Vec::new(),
+            retry_after: None,
         }
     }
 
@@ -52,6 +59,21 @@ impl Problem {
     pub fn peer_not_allowed() -> Self {
         let detail = "only root and the user that runs the gateway may use this socket";
         Self::new(StatusCode::FORBIDDEN, "peer_not_allowed", detail)
+    }
+
+    /// Over the network: the one answer to whoever does not present a key that is in force.
+    pub fn key_needed() -> Self {
+        let detail = "present a key of the admin API that is in force: `Authorization: Bearer locum_key_…`";
+        Self::new(StatusCode::UNAUTHORIZED, "key_needed", detail)
+    }
+
+    /// Too many failures came from this source.
+    pub fn throttled(wait: Duration) -> Self {
+        let seconds = wait.as_secs().saturating_add(1);
+        let detail = format!("too many attempts from this source have failed: try again in {seconds} s");
+        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "throttled", detail);
+        problem.retry_after = Some(seconds);
+        problem
     }
 
     pub fn no_such_route() -> Self {
@@ -87,18 +109,22 @@ impl Problem {
 const fn status_of(refusal: &Refusal) -> StatusCode {
     match refusal {
         Refusal::CallerEnded => StatusCode::UNAUTHORIZED,
-        Refusal::NotAllowed(_) | Refusal::OwnAdministration | Refusal::HigherLevel(_) => StatusCode::FORBIDDEN,
+        Refusal::NotAllowed(_) | Refusal::OwnAdministration | Refusal::HigherLevel(_) | Refusal::OutOfScope(_) => {
+            StatusCode::FORBIDDEN
+        }
         Refusal::UnknownAccount { .. }
         | Refusal::UnknownRole { .. }
         | Refusal::UnknownApp { .. }
         | Refusal::UnknownReason { .. }
         | Refusal::UnknownPat(_)
+        | Refusal::UnknownApiKey(_)
         | Refusal::NameNotKept(_)
         | Refusal::NoSuchEntry { .. }
         | Refusal::UnknownJob(_)
         | Refusal::UnknownRun { .. }
         | Refusal::MovedOut { .. } => StatusCode::NOT_FOUND,
-        Refusal::UnknownNamespace(_)
+        Refusal::KeyOfNobody
+        | Refusal::UnknownNamespace(_)
         | Refusal::PatWish(_)
         | Refusal::TooManyNames { .. }
         | Refusal::ReasonText(_)
@@ -108,6 +134,7 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
         | Refusal::TooYoung { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         Refusal::NotAPerson(_)
         | Refusal::LastSuperAdministrator(_)
+        | Refusal::ApiKeyRevoked(_)
         | Refusal::NotAnAdministrator(_)
         | Refusal::IsAdministrator { .. }
         | Refusal::AdministrationInactive(_)
@@ -149,6 +176,10 @@ impl From<Error> for Problem {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "sealed_unreadable", fault.to_string())
             }
             Error::RunLost => Self::new(StatusCode::CONFLICT, "run_lost", error.to_string()),
+            Error::Pepper(_) => {
+                tracing::error!(%error, "a key of the admin API cannot be judged");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "keys cannot be judged at present")
+            }
             Error::Interrupted => {
                 tracing::error!("an operation was interrupted");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "interrupted", error.to_string())
@@ -183,6 +214,13 @@ impl IntoResponse for Problem {
         *response.status_mut() = status;
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Bearer realm=\"Locum administration\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
         response
     }
 }

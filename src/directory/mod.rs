@@ -7,6 +7,7 @@
 pub mod account;
 pub mod actor;
 pub mod administrator;
+pub mod api_key;
 pub mod app;
 pub mod holding;
 pub mod key_lines;

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{AccountId, AppName};
+use super::api_key::Scopes;
+use super::{AccountId, AppName, PublicId};
 
 /// Who calls an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,8 +19,8 @@ pub enum Caller {
     ProxyUser { account: AccountId },
     /// A person standing in for another: has no rights over Locum while it lasts.
     StandIn { holder: AccountId, target: AccountId },
-    /// A key of the admin API, acting with the grade of the person who made it.
-    ApiKey { account: AccountId, grade: Grade },
+    /// A key of the admin API, acting as its person, with the grade that this person has, within its scopes.
+    ApiKey { account: AccountId, grade: Grade, key: PublicId, scopes: Scopes },
 }
 
 /// The levels of people who run Locum.
@@ -116,8 +117,16 @@ pub enum Operation {
     EditAdministrator,
     /// Deactivate, reactivate, promote an administrator; make its account inactive or active, delete it.
     ManageAdministrator,
-    /// SSO, SCIM, API keys, key rotation, backup.
+    /// SSO, SCIM, key rotation, backup, the running gateway itself.
     ManageInstallation,
+    /// Make a key of the admin API that acts as `owner`.
+    MakeApiKey {
+        owner: AccountId,
+    },
+    /// List and revoke the keys of the admin API.
+    ManageApiKeys,
+    /// Look at the running gateway: its health, its metrics.
+    SeeGateway,
     /// Downgrade, deactivate, reactivate a super administrator; change a username; release a name.
     BreakGlass,
 }
@@ -158,6 +167,9 @@ impl Operation {
             Self::EditAdministrator => "add or edit administrators",
             Self::ManageAdministrator => "deactivate, reactivate or promote administrators",
             Self::ManageInstallation => "manage the installation's identity, keys or backups",
+            Self::MakeApiKey { .. } => "make keys of the admin API for this person",
+            Self::ManageApiKeys => "list or revoke keys of the admin API",
+            Self::SeeGateway => "look at the gateway's health and metrics",
             Self::BreakGlass => "do what only the host shell can do",
         }
     }
@@ -176,6 +188,7 @@ pub fn may(caller: &Caller, operation: &Operation) -> Result<(), NotAllowed> {
                 || granted_right(*account, granted, operation)
                 || graded(grade, operation)
                 || adds_own(*account, grade, operation)
+                || makes_own_key(*account, grade, operation)
         }
         Caller::ApiKey { grade, .. } => {
             !matches!(operation, Operation::AddProxyUser { .. }) && graded(grade, operation)
@@ -210,6 +223,11 @@ fn adds_own(caller: AccountId, grade: &Grade, operation: &Operation) -> bool {
     matches!(operation, Operation::AddProxyUser { owner } if *owner == caller) && *grade != Grade::None
 }
 
+/// Super administrators make keys that act as themselves (A6). A key makes none: it would live for ever.
+fn makes_own_key(caller: AccountId, grade: &Grade, operation: &Operation) -> bool {
+    matches!(operation, Operation::MakeApiKey { owner } if *owner == caller) && *grade == Grade::SuperAdministrator
+}
+
 /// What the grade of an administrator allows.
 fn graded(grade: &Grade, operation: &Operation) -> bool {
     match grade {
@@ -235,12 +253,15 @@ fn graded(grade: &Grade, operation: &Operation) -> bool {
             | Operation::ManageJobs
             | Operation::ReadHistory { .. }
             | Operation::ListAdministrators
-            | Operation::EditAdministrator => true,
-            Operation::ExportHistory | Operation::ManageAdministrator | Operation::ManageInstallation => {
-                *grade == Grade::SuperAdministrator
-            }
+            | Operation::EditAdministrator
+            | Operation::SeeGateway => true,
+            Operation::ExportHistory
+            | Operation::ManageAdministrator
+            | Operation::ManageInstallation
+            | Operation::ManageApiKeys => *grade == Grade::SuperAdministrator,
             Operation::MakeToken { .. }
             | Operation::AddProxyUser { .. }
+            | Operation::MakeApiKey { .. }
             | Operation::EditPersonal { .. }
             | Operation::BreakGlass => false,
         },

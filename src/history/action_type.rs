@@ -87,6 +87,8 @@ action_types! {
     RolesChanged = "roles_changed", [Host Administrator Owner Locum], "The roles or apps that an account holds changed: by an operator, or by the owner's change.";
     AdminStatusChanged = "admin_status_changed", [Host Administrator Locum], "What a person is among those who run Locum changed: its level, whether that is in force, or the apps that it administers.";
     RightsChanged = "rights_changed", [Host Administrator], "A right over Locum was granted to a plain person, or taken.";
+    ApiKeyCreated = "api_key_created", [Host Administrator], "A key of the admin API was made.";
+    ApiKeyRevoked = "api_key_revoked", [Host Administrator Locum], "A key of the admin API was revoked: by an operator, or with the administration of its person.";
     RoleAdded = "role_added", [Host Administrator], "A role was defined.";
     RoleAccessUpdated = "role_access_updated", [Host Administrator], "What a role contains changed, for everyone who holds it.";
     ReasonAdded = "reason_added", [Host Administrator], "A reason joined the code table.";

@@ -11,7 +11,7 @@ use super::operation::{Attempt, Decided, Effects, Hand};
 use super::{Caller, Error, Provision, Refusal, Request, Wanted};
 use crate::directory::administrator::{Administration, AdministrationState, Held, Level, may_act_on};
 use crate::directory::rights::{Operation, Right};
-use crate::directory::{Account, AccountId, AppName, Username};
+use crate::directory::{Account, AccountId, AppName, ReasonCode, Username};
 use crate::history::{Action, ActionType, Actions};
 
 /// Makes a person an administrator; `new_person` adds the person first (A1).
@@ -155,7 +155,11 @@ pub async fn set_app(
                     hand.writer.take_app_administration(account.id, &app).await?;
                 }
                 let changed = hand.action(ActionType::AdminStatusChanged).to(account.id);
-                Hand::done((), with_held(changed, &format!("admin:{app}"), given), Effects::default())
+                let mut actions = Actions::one(with_held(changed, &format!("admin:{app}"), given));
+                for ended in hand.end_keys_of_nobody(account.id).await? {
+                    actions = actions.and(ended);
+                }
+                Ok(Decided::Changed((), actions, Effects::default()))
             })
         })
         .await
@@ -244,7 +248,14 @@ async fn change_level(
                 }
                 hand.writer.put_administration(account.id, &after).await?;
                 let changed = hand.status_changed(account.id, Some(&before), Some(&after));
-                Ok(Decided::Changed((), Actions::one(changed), Effects::default()))
+                let shrinks = after.level < before.level || !after.state.is_active();
+                let mut actions = Actions::one(changed);
+                if shrinks {
+                    for ended in hand.end_keys(account.id, ReasonCode::administration_ended(), "A6").await? {
+                        actions = actions.and(ended);
+                    }
+                }
+                Ok(Decided::Changed((), actions, Effects::default()))
             })
         })
         .await
@@ -302,14 +313,14 @@ impl Hand<'_> {
         Ok(held)
     }
 
-    /// Ends what a person who becomes inactive does for Locum: its level is not in force any more, and it
-    /// administers no app. Made active again, it is a plain person.
+    /// Ends what a person who becomes inactive does for Locum: its level is not in force any more, it administers no
+    /// app, and its keys are revoked. Made active again, it is a plain person.
     pub(super) async fn end_administration(
         &mut self,
         account: &Account,
         held: &Held,
         cause: &'static str,
-    ) -> Result<Option<Action>, Error> {
+    ) -> Result<Vec<Action>, Error> {
         let mut ended = self.request.consequence(ActionType::AdminStatusChanged, cause).to(account.id);
         if let Some(before) = held.administration.as_ref().filter(|before| before.state.is_active()) {
             let state = AdministrationState::Inactive { at: self.now, by: self.request.actor() };
@@ -322,7 +333,8 @@ impl Hand<'_> {
             ended = with_held(ended, &format!("admin:{app}"), false);
         }
         let any = !held.apps.is_empty() || held.administration.as_ref().is_some_and(|held| held.state.is_active());
-        Ok(any.then_some(ended))
+        let keys = self.end_keys(account.id, ReasonCode::account_inactivated(), cause).await?;
+        Ok(any.then_some(ended).into_iter().chain(keys).collect())
     }
 
     fn status_changed(

@@ -95,8 +95,14 @@ async fn of_holding(
                 let household = hand.household(&account).await?;
                 let right = administered(&account, &held, &holding).filter(|_| operation == "remove");
                 let mut changes = rule(&household, &account, holding)?;
+                let mut first = Vec::new();
+                if let Some(Change::AdministrationTaken { app, .. }) = &right {
+                    // Before the change is carried out, so that its keys end with it.
+                    hand.writer.take_app_administration(account.id, app).await?;
+                    first = hand.end_keys_of_nobody(account.id).await?;
+                }
                 changes.extend(right);
-                hand.carry_out(&household, &changes, &Plan::by_caller(account.id, cascade), Vec::new(), ()).await
+                hand.carry_out(&household, &changes, &Plan::by_caller(account.id, cascade), first, ()).await
             })
         })
         .await

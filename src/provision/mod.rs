@@ -10,6 +10,7 @@
 //! change of an identified caller either (H1).
 
 pub mod administrator;
+pub mod api_key;
 pub mod app;
 pub mod backup;
 pub mod caller;

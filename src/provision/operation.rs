@@ -106,7 +106,7 @@ impl Provision {
         let committed = self.0.store.change(move |writer: &mut Writer| {
             Box::pin(async move {
                 let now = provision.clock().now();
-                let request = caller::as_of_now(writer, request).await?;
+                let request = caller::as_of_now(writer, request, now).await?;
                 let asked_by = request.clone();
                 Ok(match rule(Hand { writer: &mut *writer, provision, request, now }).await? {
                     Decided::Changed(value, actions, effects) => {

@@ -295,7 +295,7 @@ impl Hand<'_> {
         [self.request.actor().to_stored().into_bytes(), account.as_bytes().to_vec(), key.as_bytes().to_vec()]
     }
 
-    fn public_id_for(&self, account: AccountId, idempotency_key: Option<&str>) -> PublicId {
+    pub(super) fn public_id_for(&self, account: AccountId, idempotency_key: Option<&str>) -> PublicId {
         match idempotency_key {
             Some(key) => PublicId::derived(&self.key_parts(account, key)),
             None => PublicId::draw(|pool| (self.provision.0.random)(pool)),
@@ -384,7 +384,7 @@ impl Hand<'_> {
         Ok((pat, account))
     }
 
-    async fn demand_reason(&mut self, code: &ReasonCode) -> Result<(), Error> {
+    pub(super) async fn demand_reason(&mut self, code: &ReasonCode) -> Result<(), Error> {
         let reasons = self.writer.reasons().await?;
         if reasons.iter().any(|(known, _)| known == code) {
             return Ok(());

@@ -128,10 +128,10 @@ async fn of_person(
                 let household = hand.household(&account).await?;
                 let ended = match ends {
                     Some(cause) => hand.end_administration(&account, &held, cause).await?,
-                    None => None,
+                    None => Vec::new(),
                 };
                 let plan = Plan::by_caller(account.id, "P13");
-                hand.carry_out(&household, &rule(&household), &plan, ended.into_iter().collect(), ()).await
+                hand.carry_out(&household, &rule(&household), &plan, ended, ()).await
             })
         })
         .await

@@ -2,6 +2,7 @@
 //! rights first, as operations do.
 
 mod administrators;
+mod api_keys;
 mod audit;
 mod history;
 mod jobs;
@@ -10,6 +11,7 @@ mod names;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use administrators::{Administrator, administrator, administrators};
+pub use api_keys::{api_key, api_keys};
 pub use audit::{Audit, Export, audit, checkpoint, export, key as audit_key};
 pub use history::{Question, history};
 pub use jobs::{ShownJob, job_run, job_runs, jobs};
@@ -257,6 +259,19 @@ pub async fn apps(provision: &Provision, request: &Request) -> Result<Vec<AppRec
         Ok(apps)
     };
     refused_if_not_allowed(provision, request, "app_list", reading.await).await
+}
+
+/// Asks the table of rights about something that is no change of the store; a refusal leaves its trace.
+///
+/// # Errors
+/// When the caller may not.
+pub async fn demand(
+    provision: &Provision,
+    request: &Request,
+    operation: &Operation,
+    name: &'static str,
+) -> Result<(), Error> {
+    refused_if_not_allowed(provision, request, name, request.demand(operation).map_err(Error::from)).await
 }
 
 /// The apps that a caller's view is narrowed to; none for who sees everything.

@@ -5,6 +5,7 @@
 
 use crate::clock::Timestamp;
 use crate::directory::administrator::Level;
+use crate::directory::api_key::Scope;
 use crate::directory::owner_cascade::CascadeRefusal;
 use crate::directory::pat::PatRefusal;
 use crate::directory::rights::NotAllowed;
@@ -51,6 +52,15 @@ pub enum Refusal {
         "`{0}` is no namespace of permissions: use `general`, `global`, `cost-centre`, `notification` or the name of an app"
     )]
     UnknownNamespace(String),
+
+    #[error("there is no key of the admin API with the public id `{0}`: `locum api-key list` shows all")]
+    UnknownApiKey(PublicId),
+    #[error("the key `{0}` is revoked already")]
+    ApiKeyRevoked(PublicId),
+    #[error("a key acts as a person: name the administrator that it is for")]
+    KeyOfNobody,
+    #[error("this key does not reach so far: it would need the scope `{0}`")]
+    OutOfScope(Scope),
 
     #[error("`{0}` is a proxy user, and only a person can stand here: see `locum proxy-user`")]
     NotAPerson(Username),
@@ -157,6 +167,10 @@ impl Refusal {
         match self {
             Self::NotAllowed(_) => "not_allowed",
             Self::CallerEnded => "caller_ended",
+            Self::UnknownApiKey(_) => "unknown_api_key",
+            Self::ApiKeyRevoked(_) => "api_key_revoked",
+            Self::KeyOfNobody => "key_of_nobody",
+            Self::OutOfScope(_) => "out_of_scope",
             Self::OwnAdministration => "own_administration",
             Self::HigherLevel(_) => "higher_level",
             Self::LastSuperAdministrator(_) => "last_super_administrator",
@@ -254,7 +268,11 @@ impl Refusal {
             | Self::IsAdministrator { .. } => Some("A1"),
             Self::LastSuperAdministrator(_) => Some("A4"),
             Self::AdministrationInactive(_) => Some("A5"),
-            Self::CallerEnded => Some("A6"),
+            Self::CallerEnded
+            | Self::UnknownApiKey(_)
+            | Self::ApiKeyRevoked(_)
+            | Self::KeyOfNobody
+            | Self::OutOfScope(_) => Some("A6"),
             Self::HistoryKey(_) | Self::NoSuchEntry { .. } | Self::BrokenHistory(_) => Some("H5"),
             Self::UnknownJob(_) | Self::UnknownRun { .. } | Self::JobName(_) | Self::JobRunning { .. } => Some("T9"),
             Self::MovedOut { .. }
@@ -292,6 +310,8 @@ pub enum Error {
     /// Another process goes on with this run of a job, or it was removed.
     #[error("another process goes on with this run, or its job was removed")]
     RunLost,
+    #[error("pepper version {0} is not in the pepper file, and a key was hashed under it: put it back")]
+    Pepper(u32),
     /// The store did its part or not; who asks again learns which.
     #[error("the operation was interrupted: ask for the present state before you try again")]
     Interrupted,

@@ -10,6 +10,9 @@ use crate::history::{Action, ActionType};
 
 pub use crate::directory::rights::Caller;
 
+/// What the key stands under in the details of whatever was done with it (H3).
+const API_KEY: &str = "api_key";
+
 /// One call of an operation.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -94,6 +97,9 @@ impl Request {
 
     fn finish(&self, mut action: Action) -> Action {
         action.on_behalf_of = self.on_behalf_of();
+        if let Caller::ApiKey { key, .. } = &self.caller {
+            action = action.detail(API_KEY, None, Some(key.as_str()));
+        }
         action.from_address(self.address).in_request(self.request_id.clone())
     }
 }

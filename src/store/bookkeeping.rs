@@ -38,6 +38,7 @@ pub(crate) enum Booking {
     Join { account: AccountId, streak: Streak, threshold: u32 },
     Forget(AccountId),
     Used(Vec<(PublicId, LastUse)>),
+    KeyUsed(PublicId, Timestamp),
     Rehash { public_id: PublicId, from: PepperVersion, to: PepperVersion, hash: TokenHash },
     RemoveMovedOut { limit: u32 },
     Rewrap(Vec<(KeyId, MasterVersion, WrappedKey)>),
@@ -109,6 +110,11 @@ impl Bookkeeping {
         self.book(Booking::Used(uses)).await.map(|_| ())
     }
 
+    /// Notes when a key of the admin API was last used.
+    pub async fn key_used(&self, public_id: PublicId, at: Timestamp) -> Result<(), StoreError> {
+        self.book(Booking::KeyUsed(public_id, at)).await.map(|_| ())
+    }
+
     /// Keeps a token under the pepper `to` instead of `from`; nothing changes when another was faster.
     pub async fn rehash(
         &self,
@@ -172,6 +178,12 @@ pub(crate) async fn book(writer: &mut Writer, booking: &Booking) -> Result<Booke
             for (public_id, last) in uses {
                 note_use(writer, *public_id, last).await?;
             }
+            Booked::Done
+        }
+        Booking::KeyUsed(public_id, at) => {
+            const SQL: &str = "UPDATE api_keys SET last_used_at = $2 \
+                WHERE public_id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
+            writer.execute(SQL, vec![public_id.as_str().into(), at.as_millis().into()]).await?;
             Booked::Done
         }
         Booking::Rehash { public_id, from, to, hash } => {

@@ -46,7 +46,7 @@ pub use node_lock::{LockError, NodeLock};
 pub use reader::Reader;
 pub use session::{
     AccountFilter, AdministratorFilter, AppRecord, AuditError, Base, Claim, Expiring, Head, HistoryFilter, JobRecord,
-    KeptPat, KindFilter, LookUp, MasterUse, PepperUse, Principal, RunProgress, RunRecord, SealedLegacyName,
+    KeptKey, KeptPat, KindFilter, LookUp, MasterUse, PepperUse, Principal, RunProgress, RunRecord, SealedLegacyName,
     SealedPersonal, Session,
 };
 pub use snapshot::{Restoration, RestoreError, SnapshotError};

@@ -8,6 +8,7 @@
 
 mod accounts;
 mod administrators;
+mod api_keys;
 mod audit;
 mod credentials;
 mod history;
@@ -23,6 +24,7 @@ use sqlx::SqlSafeStr;
 
 pub use accounts::{AccountFilter, KindFilter};
 pub use administrators::AdministratorFilter;
+pub use api_keys::KeptKey;
 pub use audit::AuditError;
 pub use credentials::{Expiring, KeptPat, LookUp, PepperUse};
 pub use history::{Base, HistoryFilter};

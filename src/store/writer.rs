@@ -7,6 +7,7 @@
 
 mod accounts;
 mod administrators;
+mod api_keys;
 mod jobs;
 mod legacy_names;
 mod records;

@@ -9,6 +9,7 @@
 mod access;
 mod actions;
 mod administrators;
+mod api_keys;
 mod arbitrary;
 mod expiry;
 mod jobs;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use locum::directory::administrator::Level;
 use locum::directory::personal::PersonalChange;
 use locum::directory::rights::{Caller, Grade, Right};
 use locum::directory::{AppName, Holding, Networks, ReasonCode};
@@ -111,8 +112,7 @@ claims! {
         proxy_user::add(&world.provision, &request, name("bob-ci"), name("bob"), Networks::ANY).await.unwrap();
         let for_ann = refused(proxy_user::add(&world.provision, &request, name("x"), name("ann"), Networks::ANY).await);
         assert!(matches!(for_ann, Err(Refusal::NotAllowed(_))), "{for_ann:?}");
-        let key = Caller::ApiKey { account: world.id("bob").await, grade: Grade::SuperAdministrator };
-        let request = Request { caller: key, ..request };
+        let request = world.by_key("bob", Level::SuperAdministrator).await;
         let by_key = refused(proxy_user::add(&world.provision, &request, name("y"), name("bob"), Networks::ANY).await);
         assert!(matches!(by_key, Err(Refusal::NotAllowed(_))), "{by_key:?}");
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use locum::clock::{Clock as _, FixedClock, Timestamp};
 use locum::cluster::{InFlight, Subjects};
 use locum::directory::administrator::{Administration, AdministrationState, Level};
+use locum::directory::api_key::Scopes;
 use locum::directory::pepper::Peppers;
 use locum::directory::rights::{Grade, Right};
 use locum::directory::tombstone::TombstoneKey;
@@ -19,8 +20,8 @@ use locum::history::{Action, ActionType, Actions, Entry, Value};
 use locum::provision::pat::{Made, Wish};
 use locum::provision::reading::{self, Question, Shown};
 use locum::provision::{
-    self, Error, Parts, Provision, Refusal, Request, Settings, Wanted, app, caller, holding, pat, person, proxy_user,
-    role,
+    self, Error, Parts, Provision, Refusal, Request, Settings, Wanted, api_key, app, caller, holding, pat, person,
+    proxy_user, role,
 };
 use locum::seal::Keyring;
 use locum::store::{self, Location, Outcome, Store, StoreError};
@@ -265,6 +266,38 @@ impl World {
         written.await.unwrap();
         let caller = caller::person(&self.provision, account).await.unwrap();
         Request { caller, address: Some([192, 0, 2, 7].into()), request_id: Some("r-1".to_owned()) }
+    }
+}
+
+impl World {
+    /// Whoever presents a key with all scopes that acts as this person, which has this level from now on.
+    pub async fn by_key(&self, username: &str, level: Level) -> Request {
+        let grade = match level {
+            Level::Administrator => Grade::Administrator,
+            Level::SuperAdministrator => Grade::SuperAdministrator,
+        };
+        self.signed_in(username, grade, &[]).await;
+        let made = self.key(username, &["all:write"]).await;
+        self.presents(&made).await.unwrap()
+    }
+
+    /// A new key that acts as this person, for a day.
+    pub async fn key(&self, username: &str, scopes: &[&str]) -> api_key::Made {
+        let wish = api_key::Wish {
+            person: Some(name(username)),
+            name: "provisioning".to_owned(),
+            scopes: Scopes::parse(scopes.iter().copied()).unwrap(),
+            life: Duration::from_hours(24),
+            idempotency_key: None,
+        };
+        api_key::add(&self.provision, &self.host, wish).await.unwrap()
+    }
+
+    /// What comes of presenting a key; nothing when it is not in force.
+    pub async fn presents(&self, made: &api_key::Made) -> Option<Request> {
+        let token = made.token.as_ref().unwrap();
+        let caller = caller::api_key(&self.provision, token.expose()).await.unwrap()?;
+        Some(Request { caller, address: Some([192, 0, 2, 8].into()), request_id: None })
     }
 }
 
