@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   socket    the Unix socket, made safely and served with bounds
-//!   peer      who is at the other end, by the kernel's word
+//!   peer      who is at the other end, by the kernel's word or by a key
+//!   scope     which scope a key needs for which operation
 //!   extract   path, query and body, read with words for what is wrong
 //!   route     one handler an operation; THE TABLE is below
 //!   shape     what is sent and answered
@@ -20,6 +21,7 @@ pub mod operate;
 pub mod peer;
 pub mod problem;
 mod route;
+mod scope;
 pub mod shape;
 pub mod socket;
 
@@ -38,15 +40,22 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use operate::{NotTaken, Reload, Restart};
-pub use peer::Peer;
+pub use peer::{FromNetwork, Peer};
 pub use problem::Problem;
 pub use socket::{Afterwards, BoundSocket, SocketError, serve_unix};
 
 use crate::clock::Timestamp;
+use crate::directory::rights::Operation;
 use crate::jobs::Jobs;
-use crate::provision::Provision;
+use crate::provision::{Provision, reading};
 use crate::telemetry::metrics::Metrics;
+use extract::Asked;
+use peer::Door;
+use scope::Needed;
 
+/// Where the metrics are, and where the document: beside what it describes.
+const METRICS: &str = "/metrics";
+const DOCUMENT: &str = "/v1/openapi.json";
 /// The longest body that is read.
 const LARGEST_BODY: usize = 64 * 1024;
 /// The longest body of a verification: the checkpoints of years.
@@ -107,8 +116,10 @@ impl fmt::Debug for AdminState {
 #[openapi(
     info(
         title = "Locum admin API",
-        description = "Everything that the command line does. Served on a Unix socket; the caller is known by \
-                       the credentials of its process. Errors are problem documents (RFC 9457) with a stable `code`."
+        description = "Everything that the command line does. Served on a Unix socket, where the caller is known by \
+                       the credentials of its process, and where it is configured on a listener of its own, to callers \
+                       with a key (`Authorization: Bearer locum_key_…`). Each operation names the scope that a key needs \
+                       for it. Errors are problem documents (RFC 9457) with a stable `code`."
     ),
     components(schemas(Problem))
 )]
@@ -141,6 +152,9 @@ fn table() -> OpenApiRouter<AdminState> {
         .routes(routes!(route::administrators::grant_app, route::administrators::remove_app))
         .routes(routes!(route::administrators::show))
         .routes(routes!(route::administrators::grant_right, route::administrators::remove_right))
+        .routes(routes!(route::api_keys::list, route::api_keys::add))
+        .routes(routes!(route::api_keys::show))
+        .routes(routes!(route::api_keys::revoke))
         .routes(routes!(route::proxy_users::list, route::proxy_users::add))
         .routes(routes!(route::proxy_users::show, route::proxy_users::delete))
         .routes(routes!(route::proxy_users::inactivate))
@@ -177,14 +191,15 @@ fn table() -> OpenApiRouter<AdminState> {
 /// The whole API. Whoever serves it puts a [`Peer`] into each request's extensions; without one that is
 /// allowed, every path is refused.
 pub fn router(state: AdminState) -> Router {
-    let (routes, document) = table().split_for_parts();
+    let (routes, mut document) = table().split_for_parts();
+    let needed = Arc::new(Needed::write_into(&mut document));
     routes
-        .route("/metrics", axum::routing::get(render_metrics))
-        .route("/v1/openapi.json", axum::routing::get(async move || Json(document.clone())))
+        .route(METRICS, axum::routing::get(render_metrics))
+        .route(DOCUMENT, axum::routing::get(async move || Json(document.clone())))
         .fallback(async || Problem::no_such_route())
         .method_not_allowed_fallback(async || Problem::no_such_method())
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
-        .layer(from_fn_with_state(state.clone(), peer::admit))
+        .layer(from_fn_with_state(Door { state: state.clone(), needed }, peer::admit))
         .layer(from_fn(guard::never_stored))
         .with_state(state)
 }
@@ -194,11 +209,14 @@ pub fn router(state: AdminState) -> Router {
 /// # Errors
 /// When it cannot be written as JSON.
 pub fn document() -> Result<String, serde_json::Error> {
-    Ok(table().into_openapi().to_pretty_json()? + "\n")
+    let mut document = table().into_openapi();
+    Needed::write_into(&mut document);
+    Ok(document.to_pretty_json()? + "\n")
 }
 
 /// The metrics in the Prometheus text format.
-async fn render_metrics(State(state): State<AdminState>) -> Result<Response, Problem> {
+async fn render_metrics(State(state): State<AdminState>, Asked(request): Asked) -> Result<Response, Problem> {
+    reading::demand(&state.provision, &request, &Operation::SeeGateway, "metrics").await?;
     let metrics = state.metrics.ok_or_else(Problem::no_such_route)?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render()).into_response())
 }

@@ -1,5 +1,6 @@
 //! Problems: how the admin API says no (RFC 9457), and the one place where its statuses are chosen.
 
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -34,7 +35,7 @@ pub struct Problem {
     /// How long to wait, in seconds, for the header.
     #[serde(skip)]
     #[schema(ignore)]
-    pub retry_after: Option<u64>,
+    pub retry_after: Option<NonZeroU16>,
 }
 
 impl Problem {
@@ -69,10 +70,10 @@ impl Problem {
 
     /// Too many failures came from this source.
     pub fn throttled(wait: Duration) -> Self {
-        let seconds = wait.as_secs().saturating_add(1);
+        let seconds = u16::try_from(wait.as_secs()).unwrap_or(u16::MAX).saturating_add(1);
         let detail = format!("too many attempts from this source have failed: try again in {seconds} s");
         let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "throttled", detail);
-        problem.retry_after = Some(seconds);
+        problem.retry_after = NonZeroU16::new(seconds);
         problem
     }
 
@@ -215,7 +216,7 @@ impl IntoResponse for Problem {
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         if let Some(seconds) = self.retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds.get()));
         }
         if status == StatusCode::UNAUTHORIZED {
             let challenge = HeaderValue::from_static("Bearer realm=\"Locum administration\"");

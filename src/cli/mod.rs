@@ -89,6 +89,7 @@ async fn ask(client: &Client, administration: Administration, output: Output) ->
         Administration::Role(role) => command::role::role(client, role, output).await,
         Administration::App(app) => command::catalogue::app(client, app, output).await,
         Administration::Admin(admin) => command::administrator::admin(client, admin, output).await,
+        Administration::ApiKey(key) => command::api_key::api_key(client, key, output).await,
         Administration::Name(name) => command::catalogue::name(client, name, output).await,
         Administration::LegacyName(name) => command::legacy_name::legacy_name(client, name, output).await,
         Administration::Keys(keys) => command::keys::keys(client, keys, output).await,

@@ -21,7 +21,7 @@ fn the_checked_in_document_is_current() {
     );
 }
 
-/// Every operation has words, and names the problem documents that it may answer with.
+/// A6: every operation has words, the scope that a key needs, and names the problem documents that it may answer with.
 #[test]
 fn every_operation_says_what_it_does_and_how_it_refuses() {
     let document: Value = serde_json::from_str(&locum::admin::document().unwrap()).unwrap();
@@ -30,6 +30,8 @@ fn every_operation_says_what_it_does_and_how_it_refuses() {
         for (method, operation) in item.as_object().unwrap() {
             assert!(operation["summary"].is_string(), "{method} {path}");
             assert!(operation["responses"]["4XX"].is_object(), "{method} {path}");
+            let scope = &operation["security"][0]["api_key"][0];
+            assert!(scope.is_string(), "{method} {path}: give its tag an area in `src/admin/scope.rs`");
         }
     }
 }
@@ -41,7 +43,7 @@ fn only_one_answer_can_hold_a_secret() {
     let schemas = document["components"]["schemas"].as_object().unwrap();
     let with_secret: Vec<_> =
         schemas.iter().filter(|(_, schema)| schema.to_string().contains("\"token\"")).map(|(name, _)| name).collect();
-    assert_eq!(with_secret, ["CheckPat", "MadePat"], "CheckPat is what is sent, not answered");
+    assert_eq!(with_secret, ["CheckPat", "MadeApiKey", "MadePat"], "CheckPat is what is sent, not answered");
 }
 
 /// C4: every operation of the API has its line of the command line, and every line is understood.
@@ -50,6 +52,10 @@ fn every_operation_has_its_line_of_the_command_line() {
     let lines = [
         ("put /v1/accounts/{username}/apps/{app}", "app grant ann blog"),
         ("get /v1/administrators", "admin list"),
+        ("get /v1/api-keys", "api-key list"),
+        ("post /v1/api-keys", "api-key add ci --for ann --scope all:read --expires 90d"),
+        ("get /v1/api-keys/{public_id}", "api-key show 0123456789ab"),
+        ("post /v1/api-keys/{public_id}/revoke", "api-key revoke 0123456789ab --reason other"),
         ("post /v1/administrators", "admin add ann --super"),
         ("post /v1/administrators/{username}/promote", "admin promote ann"),
         ("post /v1/administrators/{username}/downgrade", "admin downgrade ann --force"),

@@ -4,6 +4,7 @@
 
 mod api;
 mod document;
+mod keys;
 mod recorded;
 mod refused;
 mod socket;
@@ -104,6 +105,11 @@ impl Api {
         if let Some(peer) = &self.peer {
             request.extensions_mut().insert(peer.clone());
         }
+        self.send_from(request).await
+    }
+
+    /// Sends as whoever the request says.
+    async fn send_from(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (head, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();

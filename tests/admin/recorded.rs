@@ -172,6 +172,22 @@ fn rows() -> Vec<Row> {
             "unknown_account",
         ),
         row(
+            "post /v1/api-keys",
+            ("/v1/api-keys", json!({ "name": "ci", "person": "cy", "scopes": ["all:read"], "life_seconds": 3600 })),
+            &["api_key_created"],
+            ("/v1/api-keys", json!({ "name": "ci", "person": "bob", "scopes": ["all:read"], "life_seconds": 3600 })),
+            "not_an_administrator",
+        ),
+        look("get /v1/api-keys/{public_id}", "/v1/api-keys/PAT", "/v1/api-keys/0123456789ab", "unknown_api_key"),
+        row(
+            "post /v1/api-keys/{public_id}/revoke",
+            ("/v1/api-keys/PAT/revoke", json!({ "reason": "other" })),
+            &["api_key_revoked"],
+            ("/v1/api-keys/PAT/revoke", json!({ "reason": "other" })),
+            "api_key_revoked",
+        ),
+        look("get /v1/api-keys", "/v1/api-keys", "/v1/api-keys?person=nobody", "unknown_account"),
+        row(
             "put /v1/roles/{role}",
             ("/v1/roles/reports", json!({ "permissions": ["general:read"] })),
             // for the role, and for the one who holds it

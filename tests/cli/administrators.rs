@@ -53,3 +53,32 @@ fn administrators_are_made_listed_and_changed() {
     let last = &at.json(&["history", "--type", "admin_status_changed", "--limit", "1"])[0];
     assert_eq!(last["target"], json!(sue), "which was not in force any more when the person was deleted");
 }
+
+/// A6, C4: a key is made, shown once, listed and revoked.
+#[test]
+fn keys_are_made_listed_and_revoked() {
+    let at = Installation::with_household();
+    at.say(&["admin", "add", "sue", "--super", "--new"]);
+    let add = ["api-key", "add", "terraform", "--for", "sue", "--scope", "roles:write", "--scope", "people:read"];
+    let made = at.json(&[&add[..], &["--expires", "90d"]].concat());
+    assert!(made["token"].as_str().unwrap().starts_with("locum_key_"));
+    assert_eq!(
+        (&made["person"], &made["name"], &made["state"]),
+        (&json!("sue"), &json!("terraform"), &json!("usable"))
+    );
+    assert_eq!((&made["scopes"], &made["last_used_at"]), (&json!(["people:read", "roles:write"]), &json!(null)));
+    let said = at.say(&[&add[..], &["--expires", "1h"]].concat());
+    assert!(said.contains("acts as    sue") && said.contains("  locum_key_"), "{said}");
+    assert_eq!(at.run(&add).code, 2, "a key has an end");
+    let ann = ["api-key", "add", "x", "--for", "ann", "--scope", "all:read", "--expires", "1d"];
+    assert_eq!(at.refused(&ann)["code"], "not_an_administrator");
+    let id = made["public_id"].as_str().unwrap();
+    let mut shown = made.clone();
+    shown.as_object_mut().unwrap().remove("token");
+    assert_eq!(at.json(&["api-key", "show", id]), shown);
+    assert_eq!(at.json(&["api-key", "list", "--for", "sue"]).as_array().unwrap().len(), 2);
+    assert!(at.say(&["api-key", "list"]).contains("terraform"));
+    assert_eq!(at.say(&["api-key", "revoke", id, "--reason", "other"]).trim_end(), format!("revoked `{id}` of `sue`"));
+    assert_eq!(at.refused(&["api-key", "revoke", id, "--reason", "other"])["code"], "api_key_revoked");
+    assert!(at.say(&["api-key", "show", id]).contains("revoked since"));
+}

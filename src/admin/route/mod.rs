@@ -1,6 +1,7 @@
 //! The handlers, by what they are about.
 
 pub(super) mod administrators;
+pub(super) mod api_keys;
 pub(super) mod audit;
 pub(super) mod backup;
 pub(super) mod catalogue;

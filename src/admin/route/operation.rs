@@ -8,7 +8,7 @@ use crate::admin::extract::Asked;
 use crate::admin::problem::Problem;
 use crate::admin::shape::{ReloadedView, RestartingView};
 use crate::directory::rights::Operation;
-use crate::provision::Error;
+use crate::provision::reading;
 
 /// Read the configuration file again and take it up, whole or not at all
 #[utoipa::path(post, path = "/v1/reload", tag = "operation",
@@ -17,7 +17,7 @@ pub(in crate::admin) async fn reload(
     State(state): State<AdminState>,
     Asked(request): Asked,
 ) -> Result<Json<ReloadedView>, Problem> {
-    request.demand(&Operation::ManageInstallation).map_err(Error::from)?;
+    reading::demand(&state.provision, &request, &Operation::ManageInstallation, "reload").await?;
     let reload = state.reload.ok_or_else(Problem::not_running)?;
     reload(request).await?;
     Ok(Json(ReloadedView { outcome: "taken_up".to_owned() }))
@@ -30,7 +30,7 @@ pub(in crate::admin) async fn restart(
     State(state): State<AdminState>,
     Asked(request): Asked,
 ) -> Result<Json<RestartingView>, Problem> {
-    request.demand(&Operation::ManageInstallation).map_err(Error::from)?;
+    reading::demand(&state.provision, &request, &Operation::ManageInstallation, "restart").await?;
     let restart = state.restart.ok_or_else(Problem::not_running)?;
     restart(request).await?;
     Ok(Json(RestartingView { since: state.since.to_string() }))

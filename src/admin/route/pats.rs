@@ -8,6 +8,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::show;
@@ -100,8 +101,8 @@ async fn answer(state: &AdminState, request: &Request, made: Made) -> Result<Res
     })
 }
 
-/// The one body that holds a secret. The buffer is wiped once it is sent.
-fn with_secret(view: &PatView, token: &Token) -> Response {
+/// The one kind of body that holds a secret. The buffer is wiped once it is sent.
+pub(super) fn with_secret(view: &impl Serialize, token: &Token) -> Response {
     let mut body = Zeroizing::new(Vec::with_capacity(4096));
     let written = serde_json::to_writer(&mut *body, view);
     if written.is_err() || body.pop() != Some(b'}') {
@@ -168,7 +169,8 @@ pub(in crate::admin) async fn check(
     Asked(request): Asked,
     Body(asked): Body<CheckPat>,
 ) -> Result<Json<CheckedPat>, Problem> {
-    request.demand(&Operation::SeeAccount { subject: Subject::Everybody }).map_err(Error::from)?;
+    let everybody = Operation::SeeAccount { subject: Subject::Everybody };
+    reading::demand(&state.provision, &request, &everybody, "pat_check").await?;
     let from = asked.from.as_deref().map(address).transpose()?;
     let provision = &state.provision;
     let settings = provision.settings();

@@ -6,6 +6,7 @@
 
 mod account;
 mod administrator;
+mod api_key;
 mod audit;
 mod catalogue;
 mod job;
@@ -20,6 +21,7 @@ pub use account::{
 pub use administrator::{
     AdministratorPage, AdministratorView, EndAdministration, EndedAdministration, NewAdministrator,
 };
+pub use api_key::{ApiKeyPage, ApiKeyView, MadeApiKey, NewApiKey, RevokeApiKey};
 pub use audit::{AuditKeyView, AuditView, AuditWish, CheckpointView, TrimView, TrimWish};
 pub use catalogue::{
     AppList, AppView, CopyRoles, NewReason, NewRole, ReasonList, ReasonView, RoleContents, RoleList, RoleSummary,

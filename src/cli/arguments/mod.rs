@@ -6,6 +6,7 @@
 
 mod account;
 mod administrator;
+mod api_key;
 mod catalogue;
 mod database;
 mod job;
@@ -22,6 +23,7 @@ pub use account::{
     NameArgument, NetworksArguments, PersonCommand, PersonSetArguments, PersonalArguments, ProxyUserCommand,
 };
 pub use administrator::{AdminCommand, EndArguments, RightArguments};
+pub use api_key::{ApiKeyAddArguments, ApiKeyCommand};
 pub use catalogue::{AppCommand, NameCommand, ReasonCommand, RoleCommand};
 pub use database::{DbCommand, MoveArguments, RestoreArguments};
 pub use job::{JobAddArguments, JobCommand, JobProcess};
@@ -114,6 +116,9 @@ pub enum Administration {
     /// Those who run Locum: administrators and what they may do
     #[command(subcommand)]
     Admin(AdminCommand),
+    /// Keys of the admin API: for programs that administer over the network
+    #[command(subcommand)]
+    ApiKey(ApiKeyCommand),
     /// Usernames of deleted accounts
     #[command(subcommand)]
     Name(NameCommand),
@@ -189,6 +194,10 @@ mod tests {
             "app grant ann blog",
             "app remove ann blog",
             "name release ann",
+            "api-key add provisioning --for ann --scope roles:write --scope people:read --expires 90d",
+            "api-key list --for ann --json",
+            "api-key show 0123456789ab",
+            "api-key revoke 0123456789ab --reason compromised",
             "admin add ann",
             "admin add ann --super --new",
             "admin list --super --json",

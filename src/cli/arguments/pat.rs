@@ -112,7 +112,7 @@ pub struct PatCheckArguments {
 }
 
 /// Reads a life such as `90d`, `12h`, `45m`; a day is 24 hours (T2).
-fn parse_life(text: &str) -> Result<Duration, String> {
+pub(super) fn parse_life(text: &str) -> Result<Duration, String> {
     let refuse =
         || format!("`{text}` is not a duration: write a whole number and a unit, such as `90d`, `12h` or `45m`");
     let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).ok_or_else(refuse)?);

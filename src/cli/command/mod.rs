@@ -2,6 +2,7 @@
 
 pub(super) mod account;
 pub(super) mod administrator;
+pub(super) mod api_key;
 pub(super) mod audit;
 pub(super) mod catalogue;
 pub(super) mod check;

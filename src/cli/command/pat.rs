@@ -1,5 +1,6 @@
 //! `locum pat …`: the one place where a secret is printed, once.
 
+use serde::Serialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -129,7 +130,7 @@ fn restrictions_in_words(pat: &PatView) -> String {
 }
 
 /// The document of the token with its secret; written by hand, since a secret has no `Serialize`.
-fn print_as_json(pat: &PatView, token: &PresentedToken) -> Result<(), Failure> {
+pub(super) fn print_as_json(pat: &impl Serialize, token: &PresentedToken) -> Result<(), Failure> {
     let document = Zeroizing::new(serde_json::to_string_pretty(pat).map_err(Failure::failed)?);
     let Some(open) = document.strip_suffix("\n}") else {
         return Err(Failure::failed("the token cannot be printed"));
