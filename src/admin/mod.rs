@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   socket    the Unix socket, made safely and served with bounds
+//!   network   a listener of its own, for callers with a key
 //!   peer      who is at the other end, by the kernel's word or by a key
 //!   scope     which scope a key needs for which operation
 //!   extract   path, query and body, read with words for what is wrong
@@ -17,6 +18,7 @@
 
 pub mod extract;
 mod guard;
+pub mod network;
 pub mod operate;
 pub mod peer;
 pub mod problem;
@@ -39,6 +41,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use network::{Network, serve_network};
 pub use operate::{NotTaken, Reload, Restart};
 pub use peer::{FromNetwork, Peer};
 pub use problem::Problem;

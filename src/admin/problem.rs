@@ -68,6 +68,12 @@ impl Problem {
         Self::new(StatusCode::UNAUTHORIZED, "key_needed", detail)
     }
 
+    /// Over the network: the request is meant for another host.
+    pub fn wrong_host() -> Self {
+        let detail = "`Host` does not name this listener: `[admin] hosts` says which names it has";
+        Self::new(StatusCode::MISDIRECTED_REQUEST, "wrong_host", detail)
+    }
+
     /// Too many failures came from this source.
     pub fn throttled(wait: Duration) -> Self {
         let seconds = u16::try_from(wait.as_secs()).unwrap_or(u16::MAX).saturating_add(1);

@@ -16,7 +16,7 @@ use crate::directory::api_key::{Access, Area, Scope};
 const SCHEME: &str = "api_key";
 
 /// The part of the API that a tag belongs to.
-const AREAS: [(&str, Area); 11] = [
+const AREAS: [(&str, Area); 12] = [
     ("people", Area::People),
     ("proxy users", Area::People),
     ("names", Area::People),
@@ -28,6 +28,7 @@ const AREAS: [(&str, Area); 11] = [
     ("administrators", Area::Administrators),
     ("api keys", Area::Keys),
     ("operation", Area::Gateway),
+    ("gateway", Area::Gateway),
 ];
 
 /// What looks although it is a `POST`, because what is asked about is long or secret.

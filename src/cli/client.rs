@@ -21,6 +21,7 @@ use super::arguments::Global;
 use super::exit::Failure;
 use super::find::{self, Meant};
 use super::in_process::InProcess;
+use super::over_network::{Server, Stream};
 use crate::admin::Problem;
 
 /// How long connecting may take.
@@ -37,6 +38,7 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 /// A way to the admin API.
 pub(super) enum Client {
     Socket(PathBuf),
+    Server(Box<Server>),
     InProcess(Box<InProcess>),
 }
 
@@ -44,6 +46,7 @@ impl Client {
     /// Finds the gateway that is meant: its socket where it runs, else its store.
     pub(super) async fn connect(global: &Global) -> Result<Self, Failure> {
         match find::meant(global)? {
+            Meant::Server(server) => Ok(Self::Server(server)),
             Meant::Socket(socket) => match dial(&socket).await {
                 Ok(_) => Ok(Self::Socket(socket)),
                 Err(error) => Err(unreachable_socket(&socket, &error)),
@@ -62,6 +65,7 @@ impl Client {
     /// A running gateway only.
     pub(super) async fn connect_to_running(global: &Global) -> Result<Self, Failure> {
         let socket = match find::meant(global)? {
+            Meant::Server(server) => return Ok(Self::Server(server)),
             Meant::Socket(socket) => socket,
             Meant::Configured(settings) => settings.admin.socket,
         };
@@ -73,7 +77,7 @@ impl Client {
 
     pub(super) async fn close(self) {
         match self {
-            Self::Socket(_) => {}
+            Self::Socket(_) | Self::Server(_) => {}
             Self::InProcess(in_process) => in_process.close().await,
         }
     }
@@ -192,21 +196,16 @@ impl Client {
     }
 
     /// Sends a request; with the task that drives its connection, where there is one.
-    async fn open(
-        &self,
-        mut request: Request<Body>,
-    ) -> Result<(http::Response<Body>, Option<JoinHandle<Result<(), hyper::Error>>>), Failure> {
+    async fn open(&self, mut request: Request<Body>) -> Result<Opened, Failure> {
         match self {
             Self::Socket(socket) => {
                 let stream = dial(socket).await.map_err(|error| unreachable_socket(socket, &error))?;
-                let broken = |error: hyper::Error| {
-                    Failure::failed(format!("the connection to `{}` broke: {error}", socket.display()))
-                };
-                let (mut sender, connection) =
-                    hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
-                let connection = tokio::spawn(connection);
-                let response = sender.send_request(request).await.map_err(broken)?;
-                Ok((response.map(Body::new), Some(connection)))
+                exchange_over(stream, &socket.display(), request).await
+            }
+            Self::Server(server) => {
+                server.sign(request.headers_mut())?;
+                let stream = server.dial().await?;
+                exchange_over(stream, server.authority(), request).await
             }
             Self::InProcess(in_process) => {
                 request.extensions_mut().insert(in_process.peer.clone());
@@ -217,6 +216,21 @@ impl Client {
             }
         }
     }
+}
+
+/// An answer, with the task that drives its connection, where there is one.
+type Opened = (http::Response<Body>, Option<JoinHandle<Result<(), hyper::Error>>>);
+
+async fn exchange_over(
+    stream: impl Stream + 'static,
+    place: &impl std::fmt::Display,
+    request: Request<Body>,
+) -> Result<Opened, Failure> {
+    let broken = |error: hyper::Error| Failure::failed(format!("the connection to `{place}` broke: {error}"));
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    let connection = tokio::spawn(connection);
+    let response = sender.send_request(request).await.map_err(broken)?;
+    Ok((response.map(Body::new), Some(connection)))
 }
 
 fn end(connection: Option<JoinHandle<Result<(), hyper::Error>>>) {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::arguments::Global;
 use super::exit::Failure;
+use super::over_network::Server;
 use crate::config::{self, LoadError, Purpose, Settings};
 use crate::server::dev::is_ours;
 
@@ -21,12 +22,17 @@ const STATE_CONFIGURATION: &str = "locum.toml";
 pub(super) enum Meant {
     /// By its socket alone: it has to run.
     Socket(PathBuf),
+    /// By the URL of its admin API.
+    Server(Box<Server>),
     /// By its configuration: where it does not run, the store can be opened.
     Configured(Box<Settings>),
 }
 
 /// Finds out which gateway is meant. Options win over the environment.
 pub(super) fn meant(global: &Global) -> Result<Meant, Failure> {
+    if let Some(url) = &global.server {
+        return Ok(Meant::Server(Box::new(Server::parse(url, global.ca_file.as_deref())?)));
+    }
     if let Some(file) = configuration(global)? {
         return Ok(Meant::Configured(Box::new(load(&file, Purpose::Administer)?)));
     }

@@ -4,6 +4,7 @@
 //!   arguments   what can be typed
 //!   find        which gateway is meant, and whether it runs
 //!   client      the admin API: over its socket, or in-process where no gateway runs
+//!   over_network   a gateway elsewhere, spoken to with a key
 //!   command     one file a family: a call or two, and what is printed
 //!   output      tables for people, JSON for programs
 //!   exit        how a command ends
@@ -19,6 +20,7 @@ mod exit;
 mod find;
 mod in_process;
 mod output;
+mod over_network;
 mod serve;
 
 use std::process::ExitCode;

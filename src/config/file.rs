@@ -92,6 +92,16 @@ pub(crate) struct File {
 pub(crate) struct AdminTable {
     /// The Unix socket of the administration. Who may open this file may do everything.
     pub(crate) socket: String,
+    /// Address and port where the admin API is served over the network, to callers with a key (`locum api-key`).
+    /// Absent: nowhere.
+    ///
+    /// In plain text only on the loopback interface; everywhere else name a certificate in `admin.tls`.
+    pub(crate) listen: Option<String>,
+    /// The names that clients reach it by, without port, as they stand in `Host`. A request for any other is refused;
+    /// its own address, and on the loopback interface `localhost`, are taken as well.
+    pub(crate) hosts: Vec<String>,
+    /// The certificates that it shows, as in `server.tls`. A reload reads the files again.
+    pub(crate) tls: Vec<CertificateTable>,
 }
 
 /// What orchestrators and Prometheus ask: `/healthz`, `/readyz`, `/metrics`.
@@ -201,7 +211,7 @@ fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SecretString>, D:
 
 impl Default for AdminTable {
     fn default() -> Self {
-        Self { socket: "locum.sock".to_owned() }
+        Self { socket: "locum.sock".to_owned(), listen: None, hosts: Vec::new(), tls: Vec::new() }
     }
 }
 

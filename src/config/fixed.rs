@@ -5,7 +5,7 @@ use std::path::Path;
 use secrecy::ExposeSecret as _;
 
 use super::problems::Problem;
-use super::settings::{AcmeSettings, Settings};
+use super::settings::{AcmeSettings, AdminNetworkSettings, Settings};
 use super::tree::At;
 use crate::cluster::{Authorities, RedisSettings};
 use crate::store::Location;
@@ -18,6 +18,9 @@ pub(super) fn changed(in_force: &Settings, now: &Settings, root: &At<'_>) -> Vec
         ("server", "threads", in_force.server.threads != now.server.threads),
         ("server", "acme", acme(in_force) != acme(now)),
         ("admin", "socket", in_force.admin.socket != now.admin.socket),
+        ("admin", "listen", network(in_force, |of| &of.listen) != network(now, |of| &of.listen)),
+        ("admin", "hosts", network(in_force, |of| &of.hosts) != network(now, |of| &of.hosts)),
+        ("admin", "tls", network(in_force, |of| of.tls.is_some()) != network(now, |of| of.tls.is_some())),
         ("monitoring", "listen", in_force.monitoring != now.monitoring),
         ("store", "url", place_of(&in_force.store) != place_of(&now.store)),
         ("redis", "url", redis(in_force, url) != redis(now, url)),
@@ -51,6 +54,10 @@ fn problem(table: &At<'_>, key: &str) -> Problem {
 
 fn acme(settings: &Settings) -> Option<&AcmeSettings> {
     settings.server.tls.as_ref()?.acme.as_ref()
+}
+
+fn network<'s, T>(settings: &'s Settings, part: impl FnOnce(&'s AdminNetworkSettings) -> T) -> Option<T> {
+    settings.admin.network.as_ref().map(part)
 }
 
 fn place_of(location: &Location) -> (Option<&Path>, Option<&str>) {

@@ -49,6 +49,10 @@ pub fn remarks(settings: &Settings) -> Vec<Remark> {
                 .to_owned(),
         ));
     }
+    if let Some(network) = &settings.admin.network {
+        let how = if network.tls.is_some() { "over TLS" } else { "in plain text, to this machine" };
+        remarks.push(note(format!("serves the admin API on `{}` {how}, to callers with a key", network.listen)));
+    }
     if let Some(monitoring) = settings.monitoring {
         let open = if monitoring.ip().is_loopback() { "" } else { ": whoever reaches it reads the metrics" };
         remarks.push(note(format!("answers `/healthz`, `/readyz` and `/metrics` on `{monitoring}`{open}")));

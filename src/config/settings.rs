@@ -176,6 +176,18 @@ impl Default for Limits {
 pub struct AdminSettings {
     /// The Unix socket.
     pub socket: PathBuf,
+    /// `None`: the API is not served over the network.
+    pub network: Option<AdminNetworkSettings>,
+}
+
+/// Where the admin API is served over the network.
+#[derive(Debug, Clone)]
+pub struct AdminNetworkSettings {
+    pub listen: SocketAddr,
+    /// What may stand in `Host`, in lower case, without port.
+    pub hosts: Vec<String>,
+    /// `None` only on the loopback interface.
+    pub tls: Option<TlsSettings>,
 }
 
 #[derive(Debug, Clone)]

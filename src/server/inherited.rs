@@ -18,7 +18,7 @@ pub enum InheritedError {
     #[error("socket no. {number} that was handed over (`LISTEN_FDS`) cannot be used: {error}")]
     Unusable { number: usize, error: io::Error },
     #[error(
-        "`{address}` was handed over as a socket to listen on, and the configuration names it nowhere: let `[server] listen`, `[monitoring] listen` or `[admin] socket` and `ListenStream=` agree"
+        "`{address}` was handed over as a socket to listen on, and the configuration names it nowhere: let `[server] listen`, `[admin] listen`, `[monitoring] listen` or `[admin] socket` and `ListenStream=` agree"
     )]
     Unnamed { address: String },
 }

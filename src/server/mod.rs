@@ -11,12 +11,14 @@
 //!   listener inherited descriptors   the sockets, new or handed down, and how many files there may be
 //!   data_plane       the threads; connection, entrance: how a client comes in
 //!   proxy_protocol tls acme stream taken http2   what a client's connection is made of, from the outside in
+//!   administration   the admin API, on the host's socket and over the network
 //!   monitoring       what orchestrators and Prometheus ask
 //!   secrets          the key files
 //!   dev dev_accounts example_app   `serve --dev`
 //! ```
 
 pub mod acme;
+mod administration;
 mod connection;
 pub mod data_plane;
 mod descriptors;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
 use metrics::{counter, gauge};
+use rustls::ServerConfig;
 use tokio::sync::{Mutex, watch};
 
 use super::acme::Obtained;
@@ -17,6 +18,7 @@ use super::data_plane::{Limits, ThreadGone};
 use super::entrance::Entrance;
 use super::tls::{Certificates, TlsError};
 use crate::admin::NotTaken;
+use crate::admin::network::Shown;
 use crate::authn::Authn;
 use crate::authn::lockout::Lockout;
 use crate::clock::Clock;
@@ -76,6 +78,8 @@ pub(super) struct Reloader {
     pub(super) obtained: Obtained,
     /// In force.
     pub(super) certificates: watch::Sender<Option<Certificates>>,
+    /// What the admin API shows over the network; in force.
+    pub(super) admin_shown: Option<Shown>,
     pub(super) exchange: Exchange,
 }
 
@@ -125,9 +129,10 @@ impl Reloader {
             let settings = read_again()?;
             let entrance =
                 entrance(&settings.server, &obtained).map_err(|error| NotTaken::Invalid(error.to_string()))?;
-            Ok((settings, entrance))
+            let shown = admin_shown(&settings).map_err(|error| NotTaken::Invalid(error.to_string()))?;
+            Ok((settings, entrance, shown))
         });
-        let (settings, entrance) =
+        let (settings, entrance, shown) =
             read.await.map_err(|error| NotTaken::Failed(format!("the configuration could not be read: {error}")))??;
         let gateway = Gateway::new(settings.gateway(), (self.parts)());
         let gateway = gateway.map_err(|problems| NotTaken::Invalid(gateway::in_words(&problems)))?;
@@ -153,6 +158,9 @@ impl Reloader {
             tracing::error!(%gone, "a thread did not take up the configuration");
         }
         self.gateway.store(Arc::new(watched));
+        if let (Some(in_force), Some(shown)) = (&self.admin_shown, shown) {
+            in_force.store(shown);
+        }
         self.certificates.send_replace(certificates);
         Ok(settings)
     }
@@ -163,6 +171,17 @@ pub(super) fn taken_up_at(clock: &dyn Clock) {
     #[expect(clippy::cast_precision_loss, reason = "a time in seconds has few digits beside what a float holds")]
     let seconds = clock.now().as_millis() as f64 / 1000.0;
     gauge!("locum_config_last_taken_up_timestamp_seconds").set(seconds);
+}
+
+/// What the admin API shows over the network, if it speaks TLS there; reads the certificates, so it blocks.
+pub(super) fn admin_shown(settings: &Settings) -> Result<Option<Arc<ServerConfig>>, TlsError> {
+    let Some(tls) = settings.admin.network.as_ref().and_then(|network| network.tls.as_ref()) else { return Ok(None) };
+    let certificates = Certificates::read(tls, &Obtained::default())?;
+    certificates.meter();
+    let mut config = ServerConfig::clone(&certificates.config());
+    // Nothing else is spoken there.
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Some(Arc::new(config)))
 }
 
 /// What new connections meet; reads the certificates, so it blocks.

@@ -50,6 +50,7 @@ pub fn readied(settings: &Settings) -> Result<Readied, String> {
     secrets::read(&keys.pepper_file, &keys.tombstone_key_file).map_err(|error| error.to_string())?;
     secrets::keyring(&keys.master_key).map_err(|error| error.to_string())?;
     reload::entrance(&settings.server, &Obtained::default()).map_err(|error| error.to_string())?;
+    reload::admin_shown(settings).map_err(|error| error.to_string())?;
     if let Some(acme) = settings.server.tls.as_ref().and_then(|tls| tls.acme.as_ref()) {
         acme::check(acme).map_err(|error| error.to_string())?;
     }
@@ -57,6 +58,7 @@ pub fn readied(settings: &Settings) -> Result<Readied, String> {
     Ok(Readied {
         listen: settings.server.listen,
         monitoring: settings.monitoring,
+        admin: settings.admin.network.as_ref().map(|network| network.listen),
         admin_socket: settings.admin.socket.clone(),
     })
 }
@@ -75,6 +77,7 @@ pub struct Program {
 pub struct Readied {
     pub listen: SocketAddr,
     pub monitoring: Option<SocketAddr>,
+    pub admin: Option<SocketAddr>,
     pub admin_socket: PathBuf,
 }
 
@@ -147,6 +150,8 @@ pub(super) struct Sockets {
     pub(super) clients: Vec<TcpListener>,
     /// Where the port is not 0, which would name another's socket as well.
     pub(super) monitoring: Option<(SocketAddr, TcpListener)>,
+    /// As that, of the admin API.
+    pub(super) network: Option<(SocketAddr, TcpListener)>,
     pub(super) admin_socket: PathBuf,
     pub(super) admin: OwnedFd,
 }
@@ -205,15 +210,17 @@ impl Sockets {
             let bound = bound.map_err(|error| NotTaken::Failed(error.to_string()))?;
             bound.into_iter().map(OwnedFd::from).collect()
         };
-        match (readied.monitoring, &self.monitoring) {
-            (Some(listen), Some((ours, listener))) if listen == *ours => {
-                next.push(listener.try_clone().map_err(failed)?.into());
+        for (wanted, ours) in [(readied.monitoring, &self.monitoring), (readied.admin, &self.network)] {
+            match (wanted, ours) {
+                (Some(listen), Some((ours, listener))) if listen == *ours => {
+                    next.push(listener.try_clone().map_err(failed)?.into());
+                }
+                (Some(listen), _) if listen.port() != 0 => {
+                    let bound = listener::bind(listen, 1).map_err(|error| NotTaken::Failed(error.to_string()))?;
+                    next.extend(bound.into_iter().map(OwnedFd::from));
+                }
+                (Some(_) | None, _) => {}
             }
-            (Some(listen), _) if listen.port() != 0 => {
-                let bound = listener::bind(listen, 1).map_err(|error| NotTaken::Failed(error.to_string()))?;
-                next.extend(bound.into_iter().map(OwnedFd::from));
-            }
-            (Some(_) | None, _) => {}
         }
         if readied.admin_socket == self.admin_socket {
             next.push(self.admin.try_clone().map_err(failed)?);

@@ -1,7 +1,7 @@
 //! `locum serve`: open, build, bind, run, drain.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::acme::{Acme, AcmeError, Obtained};
+use super::administration::{admin_state, serve_admin, serve_network};
 use super::data_plane::{Changes, DataPlane, Limits, Stack};
 use super::descriptors;
 use super::dev::{self, DevError, EXAMPLE_UPSTREAM, Environment, StateFolder, welcome};
@@ -24,7 +25,7 @@ use super::reload::{self, ReadAgain, Reloader, WatchedGateway};
 use super::restart::{Program, Restarter, Sockets};
 use super::signals::{self, Wishes};
 use super::tls::{Certificates, TlsError};
-use crate::admin::{self, AdminState, Afterwards, BoundSocket, SocketError};
+use crate::admin::{Afterwards, BoundSocket, SocketError};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Settings;
 use crate::config::settings::Upstream;
@@ -172,6 +173,7 @@ async fn run(start: Start) -> Result<Option<Vec<OwnedFd>>, ServeError> {
     let acme = settings.server.tls.as_ref().and_then(|tls| tls.acme.clone());
     let acme = acme.map(|settings| Acme::open(settings, &obtained, Arc::clone(&clock))).transpose()?;
     let entrance = reload::entrance(&settings.server, &obtained)?;
+    let admin_shown = reload::admin_shown(&settings)?.map(|shown| Arc::new(ArcSwap::new(shown)));
     let (certificates, dated) = watch::channel(entrance.tls.clone());
     let connections = settings.limits.connections.min(descriptors::for_clients(open_files));
     let limits = Limits { connections, ..settings.limits.clone() };
@@ -194,6 +196,7 @@ async fn run(start: Start) -> Result<Option<Vec<OwnedFd>>, ServeError> {
         connections,
         obtained,
         certificates,
+        admin_shown,
         exchange: exchange(changes, Gateway::stack),
     });
     reload::taken_up_at(&*clock);
@@ -202,16 +205,11 @@ async fn run(start: Start) -> Result<Option<Vec<OwnedFd>>, ServeError> {
     // A client would wait in a socket for as long as anybody has a handle on it.
     drop(bound.clients);
     let state = admin_state(&house, metrics.clone(), &reloader, &restarter);
+    let network =
+        bound.network.map(|listener| serve_network(listener, &settings, &reloader, state.clone())).transpose()?;
     let (stop_admin, admin) = serve_admin(bound.admin, state);
     let readiness = Arc::new(Readiness::new(house.store.clone(), house.lockout.clone()));
-    let monitoring = match bound.monitoring {
-        None => None,
-        Some(listener) => {
-            tracing::info!(listen = %listener.local_addr()?, "monitoring");
-            let listener = tokio::net::TcpListener::from_std(listener)?;
-            Some(tokio::spawn(monitoring::serve(listener, Arc::clone(&readiness), metrics.clone())))
-        }
-    };
+    let monitoring = bound.monitoring.map(|listener| monitor(listener, &readiness, metrics.clone())).transpose()?;
 
     if let (Some(folder), Some(accounts)) = (&dev, &accounts) {
         let environment = Environment {
@@ -233,8 +231,19 @@ async fn run(start: Start) -> Result<Option<Vec<OwnedFd>>, ServeError> {
         end = wait_for_the_end(&house, &mut begins) => end,
         () = hear_wishes(&mut reloads, &mut restarts, &reloader, &restarter) => End::Asked,
     };
-    let running =
-        Running { house, data_plane, reloader, restarter, readiness, monitoring, exporting, upkeep, stop_admin, admin };
+    let running = Running {
+        house,
+        data_plane,
+        reloader,
+        restarter,
+        readiness,
+        monitoring,
+        exporting,
+        upkeep,
+        network,
+        stop_admin,
+        admin,
+    };
     running.wind_up(end).await
 }
 
@@ -249,6 +258,8 @@ struct Running {
     exporting: Exporting,
     /// What goes on beside, and may end at any time.
     upkeep: Vec<JoinHandle<()>>,
+    /// The admin API over the network, and what ends it.
+    network: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     stop_admin: oneshot::Sender<Afterwards>,
     admin: JoinHandle<()>,
 }
@@ -265,6 +276,7 @@ impl Running {
             monitoring,
             exporting,
             upkeep,
+            network,
             stop_admin,
             admin,
         } = self;
@@ -306,6 +318,11 @@ impl Running {
             monitoring.abort();
             // It ends by being aborted.
             drop(monitoring.await);
+        }
+        if let Some((stop, network)) = network {
+            // Dropped, it ends as well.
+            drop(stop);
+            network.await.map_err(io::Error::other)?;
         }
         // The receiver is gone only when the admin API has ended by itself.
         let goes_on = matches!(end, End::Restart(_)) && !ended_at_once;
@@ -385,6 +402,8 @@ fn with_example_app(read_again: ReadAgain, built_in: Upstream) -> ReadAgain {
 struct Bound {
     clients: Vec<TcpListener>,
     monitoring: Option<TcpListener>,
+    /// The admin API's.
+    network: Option<TcpListener>,
     admin: BoundSocket,
 }
 
@@ -392,14 +411,14 @@ impl Bound {
     /// What was handed over, and where nothing was, new sockets.
     async fn by(settings: &Settings, threads: usize, mut inherited: Inherited) -> Result<Self, ServeError> {
         // First, and never by port 0, because port 0 of the other fits any.
-        let monitoring = match settings.monitoring {
-            None => None,
-            Some(address) => {
-                let ours = if address.port() == 0 { Vec::new() } else { inherited.tcp(address) };
-                let ours = if ours.is_empty() { listener::bind(address, 1)? } else { ours };
-                ours.into_iter().next()
-            }
+        let mut one = |address: Option<SocketAddr>| -> Result<Option<TcpListener>, ServeError> {
+            let Some(address) = address else { return Ok(None) };
+            let ours = if address.port() == 0 { Vec::new() } else { inherited.tcp(address) };
+            let ours = if ours.is_empty() { listener::bind(address, 1)? } else { ours };
+            Ok(ours.into_iter().next())
         };
+        let monitoring = one(settings.monitoring)?;
+        let network = one(settings.admin.network.as_ref().map(|network| network.listen))?;
         let clients = match inherited.tcp(settings.server.listen) {
             inherited if inherited.is_empty() => listener::bind(settings.server.listen, threads)?,
             inherited => inherited,
@@ -409,57 +428,33 @@ impl Bound {
             None => BoundSocket::bind(&settings.admin.socket).await?,
         };
         inherited.nothing_is_left()?;
-        Ok(Self { clients, monitoring, admin })
+        Ok(Self { clients, monitoring, network, admin })
     }
 
     /// Handles on all of it, for the next process.
     fn handles(&self, settings: &Settings, threads: usize) -> io::Result<Sockets> {
-        let monitoring = match (settings.monitoring, &self.monitoring) {
-            (Some(listen), Some(listener)) if listen.port() != 0 => Some((listen, listener.try_clone()?)),
-            _ => None,
+        let one = |listen: Option<SocketAddr>, listener: &Option<TcpListener>| match (listen, listener) {
+            (Some(listen), Some(listener)) if listen.port() != 0 => {
+                io::Result::Ok(Some((listen, listener.try_clone()?)))
+            }
+            _ => Ok(None),
         };
         Ok(Sockets {
             listen: settings.server.listen,
             threads,
             clients: self.clients.iter().map(TcpListener::try_clone).collect::<io::Result<_>>()?,
-            monitoring,
+            monitoring: one(settings.monitoring, &self.monitoring)?,
+            network: one(settings.admin.network.as_ref().map(|network| network.listen), &self.network)?,
             admin_socket: settings.admin.socket.clone(),
             admin: self.admin.handle()?,
         })
     }
 }
 
-fn admin_state(house: &House, metrics: Metrics, reloader: &Arc<Reloader>, restarter: &Arc<Restarter>) -> AdminState {
-    let (lockout, in_force) = (house.lockout.clone(), Arc::clone(reloader));
-    let mut state = AdminState::new(house.provision.clone());
-    state.notes = Arc::new(move || {
-        let mut notes = house::notes(&lockout);
-        notes.extend(in_force.gateway.load().notes());
-        if in_force.authn.is_behind() {
-            notes.push("credentials wait too long to be judged: callers that are not known are turned away".to_owned());
-        }
-        Box::pin(std::future::ready(notes))
-    });
-    state.metrics = Some(metrics);
-    let (reloader, restarter) = (Arc::clone(reloader), Arc::clone(restarter));
-    state.reload = Some(Arc::new(move |request| {
-        let reloader = Arc::clone(&reloader);
-        Box::pin(async move { reloader.reload(Some(request)).await })
-    }));
-    state.restart = Some(Arc::new(move |_request| {
-        let restarter = Arc::clone(&restarter);
-        Box::pin(async move { restarter.restart().await })
-    }));
-    state
-}
-
-fn serve_admin(socket: BoundSocket, state: AdminState) -> (oneshot::Sender<Afterwards>, JoinHandle<()>) {
-    let (stop, stopped) = oneshot::channel();
-    let serving = socket.serve(admin::router(state), async move {
-        // An error means that the sender is gone: the same end.
-        stopped.await.unwrap_or(Afterwards::Remove)
-    });
-    (stop, tokio::spawn(serving))
+fn monitor(listener: TcpListener, readiness: &Arc<Readiness>, metrics: Metrics) -> io::Result<JoinHandle<()>> {
+    tracing::info!(listen = %listener.local_addr()?, "monitoring");
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    Ok(tokio::spawn(monitoring::serve(listener, Arc::clone(readiness), metrics)))
 }
 
 /// Reloads and restarts as signals say so; never ends.

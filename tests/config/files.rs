@@ -105,6 +105,9 @@ fn the_example_tells_the_real_defaults() {
             ".server.acme.ca_file",
             ".server.acme.eab_key_id",
             ".server.acme.eab_mac_key_file",
+            ".admin.listen",
+            ".admin.tls.certificate_file",
+            ".admin.tls.key_file",
             ".monitoring.listen",
             ".store.url_file",
             ".redis.url",
@@ -141,7 +144,7 @@ fn the_example_tells_the_real_defaults() {
         ]
     );
 
-    let tls = ["client_ca_file", "[[server.tls", "certificate_file", "key_file"];
+    let tls = ["client_ca_file", "[[server.tls", "[[admin.tls", "certificate_file", "key_file"];
     let times = ["response_timeout", "idle_timeout", "total_timeout", "health"];
     let others = [
         "url_file",
@@ -156,6 +159,7 @@ fn the_example_tells_the_real_defaults() {
         "endpoint",
         "headers_file",
         "listen = \"127.0.0.1:9090",
+        "listen = \"127.0.0.1:8444",
         "max_body",
         "rate_limits",
         "{ per",

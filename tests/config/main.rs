@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test needs and cannot have fails the test")]
 
+mod admin;
 mod apps;
 mod arbitrary;
 mod environment;

@@ -4,6 +4,7 @@
 #![expect(unreachable_pub, reason = "the harness is shared by several tests, each a crate of its own")]
 
 mod acme;
+mod admin_network;
 mod app_floods;
 mod bodies;
 mod canaries;

@@ -59,6 +59,16 @@ pub struct Global {
     #[arg(long, global = true, value_name = "DIR", help_heading = "Which gateway")]
     pub state: Option<PathBuf>,
 
+    /// The gateway that is meant, by the URL of its admin API: `https://NAME:PORT`, on this machine `http://…` too
+    ///
+    /// The key is read from the file that `LOCUM_API_KEY_FILE` names, or from `LOCUM_API_KEY`.
+    #[arg(long, global = true, value_name = "URL", conflicts_with_all = ["config", "state"], help_heading = "Which gateway")]
+    pub server: Option<String>,
+
+    /// Who vouches for that gateway (PEM) [default: the authorities that this machine trusts]
+    #[arg(long, global = true, value_name = "FILE", requires = "server", help_heading = "Which gateway")]
+    pub ca_file: Option<PathBuf>,
+
     /// Print JSON for programs; errors too, as problem documents on the error output
     #[arg(long, global = true)]
     pub json: bool,
@@ -243,6 +253,7 @@ mod tests {
             "restart --config locum.toml",
             "serve --config locum.toml --check",
             "healthcheck",
+            "person list --server https://locum.example.org:8444 --ca-file ca.pem",
             "version --json",
         ] {
             let words = std::iter::once("locum").chain(line.split(' '));

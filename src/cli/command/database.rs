@@ -39,7 +39,9 @@ pub(in crate::cli) async fn db(global: &Global, command: DbCommand, output: Outp
 fn configured(global: &Global) -> Result<Box<Settings>, Failure> {
     match find::meant(global)? {
         Meant::Configured(settings) => Ok(settings),
-        Meant::Socket(_) => Err(Failure::Usage("name the configuration of the database, with `--config FILE`".into())),
+        Meant::Socket(_) | Meant::Server(_) => {
+            Err(Failure::Usage("name the configuration of the database, with `--config FILE`".into()))
+        }
     }
 }
 

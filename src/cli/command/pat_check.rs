@@ -39,7 +39,7 @@ pub(in crate::cli) fn offline(global: &Global, output: Output) -> Result<(), Fai
     let text = read_token()?;
     let prefix = match find::meant(global) {
         Ok(find::Meant::Configured(settings)) => settings.pats.prefix,
-        Ok(find::Meant::Socket(_)) | Err(_) => prefix_of(&text),
+        Ok(find::Meant::Socket(_) | find::Meant::Server(_)) | Err(_) => prefix_of(&text),
     };
     let token = Token::parse(&text, &prefix).map_err(Failure::failed)?;
     let kind = match token.kind() {

@@ -1,7 +1,7 @@
 //! The apps: each by itself, and what two of them cannot both claim.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderName;
 
@@ -20,7 +20,7 @@ use crate::policy::{self, AppRoutes, HostName, PathPrefix, RouteTable};
 pub(super) fn apps(
     tables: &BTreeMap<String, AppTable>,
     root: &At<'_>,
-    listen: Option<SocketAddr>,
+    own: &[SocketAddr],
     around: &Surroundings<'_>,
     findings: &mut Findings,
 ) -> Option<Vec<AppSettings>> {
@@ -32,7 +32,7 @@ pub(super) fn apps(
         return None;
     }
     let read: Vec<Option<AppSettings>> =
-        tables.iter().map(|(name, table)| app(name, table, &at.key(name), listen, around, findings)).collect();
+        tables.iter().map(|(name, table)| app(name, table, &at.key(name), own, around, findings)).collect();
     let whole: Vec<&AppSettings> = read.iter().flatten().collect();
     agree(&whole, &at, findings);
     agree_on_headers(&whole, &at, findings);
@@ -43,7 +43,7 @@ fn app(
     name: &str,
     table: &AppTable,
     at: &At<'_>,
-    listen: Option<SocketAddr>,
+    own: &[SocketAddr],
     around: &Surroundings<'_>,
     findings: &mut Findings,
 ) -> Option<AppSettings> {
@@ -51,7 +51,7 @@ fn app(
     let hosts = findings
         .each(&at.key("hosts"), &table.hosts, |findings, at, host| findings.value(&at, host, HostName::parse(host)));
     let path_prefix = findings.value(&at.key("path_prefix"), &table.path_prefix, PathPrefix::parse(&table.path_prefix));
-    let upstreams = upstreams(table, at, listen, findings);
+    let upstreams = upstreams(table, at, own, findings);
     let set_headers = set_headers(&table.set_headers, &at.key("set_headers"), findings);
     let transport = app_tls::transport(table, upstreams.as_deref(), at, around, findings);
     let secret_header = app_secret::secret_header(table, at, around, findings);
@@ -116,12 +116,7 @@ pub(super) const fn preset(preset: HeaderPreset) -> Preset {
     }
 }
 
-fn upstreams(
-    table: &AppTable,
-    at: &At<'_>,
-    listen: Option<SocketAddr>,
-    findings: &mut Findings,
-) -> Option<Vec<Upstream>> {
+fn upstreams(table: &AppTable, at: &At<'_>, own: &[SocketAddr], findings: &mut Findings) -> Option<Vec<Upstream>> {
     let at = at.key("upstreams");
     if table.upstreams.is_empty() {
         let wrong = format!("`{}` is empty", at.name());
@@ -130,12 +125,31 @@ fn upstreams(
     }
     findings.each(&at, &table.upstreams, |findings, at, text| {
         let upstream = findings.value(&at, text, Upstream::parse(text))?;
-        if listen.is_some_and(|listen| listen.to_string() == upstream.authority().as_str()) {
+        if own.iter().any(|own| leads_to(&upstream, *own)) {
             let advice = "give the address of the app: this one is the gateway's own, requests would run in a circle";
             return findings.value(&at, text, Err(advice));
         }
         Some(upstream)
     })
+}
+
+/// Whether requests for an upstream would come to this listener of the gateway (AD-002): by its address, or by one of
+/// this machine where it listens on all of them.
+fn leads_to(upstream: &Upstream, own: SocketAddr) -> bool {
+    let authority = upstream.authority();
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    if own.port() == 0 || authority.port_u16() != Some(own.port()) {
+        return false;
+    }
+    let here = own.ip().is_loopback() || own.ip().is_unspecified();
+    match host.parse::<IpAddr>().map(|address| address.to_canonical()) {
+        Ok(address) => {
+            address == own.ip().to_canonical()
+                || (here && address.is_unspecified())
+                || (own.ip().is_unspecified() && address.is_loopback())
+        }
+        Err(_) => here && host.eq_ignore_ascii_case("localhost"),
+    }
 }
 
 /// No client can be asked for its username in a header by which some app learns who asks: there it would be

@@ -3,6 +3,7 @@
 //! Each function reads all of its keys before it gives up on any, so one wrong value hides no other. A
 //! function answers `None` when something of its own was wrong; the problem is then in the findings.
 
+mod admin;
 mod app_secret;
 mod app_tls;
 mod apps;
@@ -173,7 +174,6 @@ pub(super) fn validate(
 
 fn settings(file: &File, root: &At<'_>, around: &Surroundings<'_>, findings: &mut Findings) -> Option<Settings> {
     let server = server::server(&file.server, &root.key("server"), around, findings);
-    let admin = tables::admin(&file.admin, &root.key("admin"), around, findings);
     let store = urls::store(&file.store, &root.key("store"), around, findings);
     let redis = urls::redis(&file.redis, &root.key("redis"), around, findings);
     let lockout = tables::lockout(&file.lockout, &file.redis);
@@ -187,8 +187,11 @@ fn settings(file: &File, root: &At<'_>, around: &Surroundings<'_>, findings: &mu
     let access_log = tracing::access_log(&file.log, &root.key("log"), findings);
     let tracing = tracing::tracing(&file.tracing, &root.key("tracing"), around, findings);
     let listen = server.as_ref().map(|server| server.listen);
+    let admin = admin::admin(&file.admin, &root.key("admin"), listen, around, findings);
     let monitoring = server::monitoring(&file.monitoring, &root.key("monitoring"), listen, findings);
-    let apps = apps::apps(&file.apps, root, listen, around, findings);
+    let network = admin.as_ref().and_then(|admin| admin.network.as_ref()).map(|network| network.listen);
+    let own: Vec<_> = [listen, network, monitoring.as_ref().ok().copied().flatten()].into_iter().flatten().collect();
+    let apps = apps::apps(&file.apps, root, &own, around, findings);
     Some(Settings {
         server: server?,
         admin: admin?,

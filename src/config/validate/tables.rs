@@ -14,7 +14,7 @@ use crate::config::file::{
 };
 use crate::config::nearest::{listed, nearest};
 use crate::config::problems::Problem;
-use crate::config::settings::{AdminSettings, MasterKeySource, PatsSettings, SecretsSettings};
+use crate::config::settings::{MasterKeySource, PatsSettings, SecretsSettings};
 use crate::config::tree::At;
 use crate::directory::{pat, token};
 use crate::provision::RetentionSettings;
@@ -23,12 +23,12 @@ use crate::telemetry::log;
 /// The longest path that fits into the address of a Unix socket (`sun_path` less its NUL).
 const SOCKET_PATH_BYTES: usize = 107;
 
-pub(super) fn admin(
+pub(super) fn admin_socket(
     table: &AdminTable,
     at: &At<'_>,
     around: &Surroundings<'_>,
     findings: &mut Findings,
-) -> Option<AdminSettings> {
+) -> Option<PathBuf> {
     let at = at.key("socket");
     let socket = around.path(&at, &table.socket, findings)?;
     let length = socket.as_os_str().len();
@@ -38,7 +38,7 @@ pub(super) fn admin(
         findings.add(Problem::at(at.place(), wrong).instead(advice));
         return None;
     }
-    Some(AdminSettings { socket })
+    Some(socket)
 }
 
 pub(super) const fn lockout(table: &LockoutTable, redis: &RedisTable) -> LockoutSettings {

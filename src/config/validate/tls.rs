@@ -5,7 +5,7 @@ use rustls::pki_types::DnsName;
 
 use super::urls::Reported;
 use super::{Findings, Surroundings};
-use crate::config::file::{AcmeTable, ServerTable};
+use crate::config::file::{AcmeTable, CertificateTable, ServerTable};
 use crate::config::problems::Problem;
 use crate::config::settings::{AcmeSettings, CertificateFiles, ClientCertificates, ExternalBinding, TlsSettings};
 use crate::config::tree::At;
@@ -17,11 +17,7 @@ pub(super) fn tls(
     around: &Surroundings<'_>,
     findings: &mut Findings,
 ) -> Result<Option<TlsSettings>, Reported> {
-    let certificates = findings.each(&at.key("tls"), &table.tls, |findings, at, table| {
-        let certificate = around.path(&at.key("certificate_file"), &table.certificate_file, findings);
-        let key = around.path(&at.key("key_file"), &table.key_file, findings);
-        Some(CertificateFiles { certificate: certificate?, key: key? })
-    });
+    let certificates = certificates(&table.tls, &at.key("tls"), around, findings);
     let acme = acme(&table.acme, &at.key("acme"), around, findings);
     let clients = clients(table, at, around, findings);
     let (certificates, acme, clients) = (certificates.ok_or(Reported)?, acme?, clients?);
@@ -41,6 +37,20 @@ pub(super) fn tls(
         return Err(Reported);
     }
     Ok(Some(TlsSettings { certificates, acme, clients }))
+}
+
+/// Certificates with their keys.
+pub(super) fn certificates(
+    tables: &[CertificateTable],
+    at: &At<'_>,
+    around: &Surroundings<'_>,
+    findings: &mut Findings,
+) -> Option<Vec<CertificateFiles>> {
+    findings.each(at, tables, |findings, at, table| {
+        let certificate = around.path(&at.key("certificate_file"), &table.certificate_file, findings);
+        let key = around.path(&at.key("key_file"), &table.key_file, findings);
+        Some(CertificateFiles { certificate: certificate?, key: key? })
+    })
 }
 
 fn clients(
