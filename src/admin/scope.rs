@@ -16,7 +16,7 @@ use crate::directory::api_key::{Access, Area, Scope};
 const SCHEME: &str = "api_key";
 
 /// The part of the API that a tag belongs to.
-const AREAS: [(&str, Area); 12] = [
+const AREAS: [(&str, Area); 13] = [
     ("people", Area::People),
     ("proxy users", Area::People),
     ("names", Area::People),
@@ -27,6 +27,7 @@ const AREAS: [(&str, Area); 12] = [
     ("history", Area::History),
     ("administrators", Area::Administrators),
     ("api keys", Area::Keys),
+    ("jobs", Area::Jobs),
     ("operation", Area::Gateway),
     ("gateway", Area::Gateway),
 ];

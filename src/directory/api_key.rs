@@ -19,12 +19,21 @@ pub enum Area {
     History,
     Administrators,
     Keys,
+    Jobs,
     Gateway,
 }
 
 impl Area {
-    pub const ALL: [Self; 7] =
-        [Self::People, Self::Tokens, Self::Roles, Self::History, Self::Administrators, Self::Keys, Self::Gateway];
+    pub const ALL: [Self; 8] = [
+        Self::People,
+        Self::Tokens,
+        Self::Roles,
+        Self::History,
+        Self::Administrators,
+        Self::Keys,
+        Self::Jobs,
+        Self::Gateway,
+    ];
 
     pub const fn slug(self) -> &'static str {
         match self {
@@ -34,6 +43,7 @@ impl Area {
             Self::History => "history",
             Self::Administrators => "administrators",
             Self::Keys => "keys",
+            Self::Jobs => "jobs",
             Self::Gateway => "gateway",
         }
     }

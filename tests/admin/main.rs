@@ -5,6 +5,7 @@
 mod api;
 mod document;
 mod keys;
+mod matrix;
 mod recorded;
 mod refused;
 mod socket;

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use crate::{Answer, Api};
 
 /// One operation: how it is done and what is then on record, and how a rule refuses it.
-struct Row {
-    operation: &'static str,
-    done: (&'static str, Value),
-    recorded: &'static [&'static str],
+pub(crate) struct Row {
+    pub(crate) operation: &'static str,
+    pub(crate) done: (&'static str, Value),
+    pub(crate) recorded: &'static [&'static str],
     refused: (&'static str, Value),
     /// The code of the refusal; a refused look leaves no record.
     code: &'static str,
@@ -32,7 +32,7 @@ fn row(
 
 /// Every operation of the API, in an order in which each can be done once.
 #[expect(clippy::too_many_lines, reason = "it is a table")]
-fn rows() -> Vec<Row> {
+pub(crate) fn rows() -> Vec<Row> {
     let nothing = Value::Null;
     let look =
         |operation, path, elsewhere, code| row(operation, (path, Value::Null), &[], (elsewhere, Value::Null), code);
@@ -414,7 +414,7 @@ impl Api {
     }
 
     /// What the history holds of one request.
-    async fn recorded(&self, id: &str) -> Vec<Value> {
+    pub(crate) async fn recorded(&self, id: &str) -> Vec<Value> {
         let history = self.call("GET", "/v1/history?limit=1000").await.body;
         let of_it = |entry: &&Value| entry["request_id"] == id;
         history["entries"].as_array().unwrap().iter().filter(of_it).cloned().collect()
