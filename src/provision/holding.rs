@@ -31,7 +31,7 @@ pub async fn grant(
 /// proxy users lose too (P7); a proxy user is narrowed by itself (P4).
 ///
 /// # Errors
-/// When the caller may not, or the account, role or app is unknown.
+/// When the caller may not, or may not end the administration that goes with it, or the account, role or app is unknown.
 pub async fn remove(
     provision: &Provision,
     request: &Request,
@@ -94,6 +94,9 @@ async fn of_holding(
                 hand.demand_holding(&holding).await?;
                 let household = hand.household(&account).await?;
                 let right = administered(&account, &held, &holding).filter(|_| operation == "remove");
+                if right.is_some() {
+                    hand.request.demand(&Operation::EditAdministrator)?;
+                }
                 let mut changes = rule(&household, &account, holding)?;
                 let mut first = Vec::new();
                 if let Some(Change::AdministrationTaken { app, .. }) = &right {

@@ -27,6 +27,7 @@ pub async fn add(
                     hand.demand_app(app).await?;
                 }
                 hand.demand_namespaces(&permissions).await?;
+                hand.demand_permissions(permissions.iter())?;
                 if hand.writer.role(&role).await?.is_some() {
                     return Err(Refusal::RoleExists(role).into());
                 }
@@ -61,6 +62,7 @@ pub async fn set_permissions(
                 if before == permissions {
                     return Ok(Decided::AsItWas(()));
                 }
+                hand.demand_permissions(before.symmetric_difference(&permissions))?;
                 hand.writer.set_role_permissions(&role, &permissions).await?;
 
                 let holding = Holding::Role(role);
@@ -89,6 +91,15 @@ pub async fn set_permissions(
 }
 
 impl Hand<'_> {
+    /// Refuses whoever would put something into a role, or take it out, that is not theirs to define: an administrator of one
+    /// app what belongs to another, or to all (R5).
+    fn demand_permissions<'p>(&self, permissions: impl Iterator<Item = &'p Permission>) -> Result<(), Error> {
+        for permission in permissions {
+            self.request.demand(&Operation::DefineRoles { app: permission.app() })?;
+        }
+        Ok(())
+    }
+
     async fn demand_namespaces(&mut self, permissions: &BTreeSet<Permission>) -> Result<(), Error> {
         let apps = self.writer.apps().await?;
         for permission in permissions {

@@ -56,6 +56,35 @@ fn codes(results: &[Result<(), Refusal>]) -> Vec<&'static str> {
 }
 
 claims! {
+    /// R5: through a role of its own app, an administrator of one app reaches into no other, nor into what belongs to all;
+    /// and takes none of its like away.
+    async fn an_administrator_of_one_app_reaches_no_further_by_its_roles(world: World) {
+        world.person("eva").await;
+        world.person("fay").await;
+        let eva = world.signed_in("eva", Grade::OfApps([app("blog")].into()), &[]).await;
+        let p = &world.provision;
+        world.role("blog/editor", &["blog:write", "wiki:read"]).await;
+        for foreign in ["wiki:write", "general:read"] {
+            let added = role::add(p, &eva, role_name("blog/more"), permission_set(&["blog:write", foreign])).await;
+            assert_eq!(refused(added).unwrap_err().code(), "not_allowed", "{foreign}");
+            let set = permission_set(&["blog:write", "wiki:read", foreign]);
+            let set = role::set_permissions(p, &eva, role_name("blog/editor"), set).await;
+            assert_eq!(refused(set).unwrap_err().code(), "not_allowed", "{foreign}");
+        }
+        let without = role::set_permissions(p, &eva, role_name("blog/editor"), permission_set(&["blog:write"])).await;
+        assert_eq!(refused(without).unwrap_err().code(), "not_allowed", "what another put in stays");
+        let own = permission_set(&["blog:write", "blog:publish", "wiki:read"]);
+        role::set_permissions(p, &eva, role_name("blog/editor"), own).await.unwrap();
+
+        world.signed_in("fay", Grade::OfApps([app("blog")].into()), &[]).await;
+        for other in ["fay", "eva"] {
+            let taken = holding::remove(p, &eva, name(other), Holding::App(app("blog"))).await;
+            assert_eq!(refused(taken).unwrap_err().code(), "not_allowed", "{other}");
+        }
+        holding::remove(p, &world.host, name("fay"), Holding::App(app("blog"))).await.unwrap();
+        assert_eq!(world.grade("fay").await, Grade::None);
+    }
+
     /// A1, decision 10: the first comes from the host shell; administrators make administrators, and only super
     /// administrators make super administrators.
     async fn administrators_are_made_by_those_who_may(world: World) {
