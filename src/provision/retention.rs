@@ -102,11 +102,15 @@ impl By {
 pub async fn trim(provision: &Provision, request: &Request, wish: Wish) -> Result<Trimmed, Error> {
     let trimming = async {
         request.demand(&Operation::ManageInstallation)?;
+        if wish.before.is_some() && provision.settings().retention.keep.is_none() {
+            // Nobody has written down how much of it is to stay: then it is for whoever holds the machine to say.
+            request.demand(&Operation::BreakGlass)?;
+        }
         let before = due(provision, wish.before)?;
         if wish.dry_run {
             return count(provision, before).await;
         }
-        run(provision, By::Caller(request.clone()), before).await
+        run_whole(provision, By::Caller(request.clone()), before).await
     };
     let trimmed = trimming.await;
     if let Err(Error::Refused(refusal)) = &trimmed
@@ -127,7 +131,7 @@ pub async fn trim_by_age(provision: &Provision) -> Result<Option<Trimmed>, Error
         return Ok(None);
     }
     let before = due(provision, None)?;
-    run(provision, By::Age, before).await.map(Some)
+    run_whole(provision, By::Age, before).await.map(Some)
 }
 
 /// Counts what [`trim_by_age`] would move; `None` where no age is configured.
@@ -173,14 +177,21 @@ async fn count(provision: &Provision, before: Timestamp) -> Result<Trimmed, Erro
     }
 }
 
+/// In a task of its own: a caller that goes away would leave half of a write behind, which the next run would meet.
+async fn run_whole(provision: &Provision, by: By, before: Timestamp) -> Result<Trimmed, Error> {
+    let provision = provision.clone();
+    tokio::spawn(async move { run(&provision, by, before).await }).await.unwrap_or(Err(Error::Interrupted))
+}
+
 async fn run(provision: &Provision, by: By, before: Timestamp) -> Result<Trimmed, Error> {
     let Ok(_turn) = provision.0.trimming.try_lock() else { return Err(Refusal::TrimmedAlready.into()) };
     let settings = provision.settings();
     let Some(folder) = settings.retention.archive.clone() else { return Err(Refusal::NoArchive.into()) };
     let key = provision.history_key().await?;
     let archive = Archive::open(folder).await?;
-    remove_moved_out(provision).await?;
+    // Before anything is removed: a base that somebody else has written is no reason to.
     let base = believed_base(provision, &key).await?;
+    remove_moved_out(provision).await?;
     let mut trimmed = Trimmed { before, from: base.sequence + 1, entries: 0, files: Vec::new() };
     loop {
         let Some(part) = archive.part(provision, &key, before, settings.retention.part).await? else {
@@ -240,6 +251,9 @@ async fn rebase(provision: &Provision, by: &By, key: &SigningKey, part: &Part) -
     let rebased = provision
         .change(&request, Attempt::to("history_trim"), move |hand| {
             Box::pin(async move {
+                if let By::Caller(_) = &by {
+                    hand.request.demand(&Operation::ManageInstallation)?;
+                }
                 if hand.writer.begins_after().await? != follows {
                     return Ok(Decided::AsItWas(false));
                 }

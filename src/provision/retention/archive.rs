@@ -5,7 +5,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::{Part, place_of, stop_at};
@@ -39,6 +39,11 @@ impl Archive {
         let place = folder.clone();
         let opened = blocking(&folder, move || {
             DirBuilder::new().recursive(true).mode(0o700).create(&place)?;
+            let folder = std::fs::metadata(&place)?;
+            if folder.mode() & 0o022 != 0 || folder.uid() != rustix::process::geteuid().as_raw() {
+                let why = "it belongs to another user, or others can write to it: what is moved there is deleted here";
+                return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+            }
             OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(place.join(LOCK))
         });
         let lock = opened.await?;
@@ -138,6 +143,14 @@ impl Archive {
         self.append(lines(&[Line::Checkpoint(signed)])?).await?;
         stop_at("trim::written").await;
         let file = self.finish(follows.sequence + 1, through.sequence).await?;
+        // Read back before anything is deleted for it.
+        let (read, public_key) = (file.clone(), key.public_key());
+        let (there, _youngest) =
+            blocking(&self.folder, move || held(&read, public_key).map_err(io::Error::other)).await?;
+        if (there.follows, there.through) != (follows.sequence, through) {
+            let why = "what was written there is not what is there".to_owned();
+            return Err(Refusal::Archive { place: file.display().to_string(), why }.into());
+        }
         Ok(Some(Part { file, follows, through }))
     }
 
@@ -145,8 +158,12 @@ impl Archive {
     async fn begin(&self, text: String) -> Result<(), Error> {
         let path = self.folder.join(UNFINISHED);
         blocking(&self.folder, move || {
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
             let mut options = OpenOptions::new();
-            options.write(true).create(true).truncate(true).mode(0o600);
+            options.write(true).create_new(true).mode(0o600);
             options.open(path)?.write_all(text.as_bytes())
         })
         .await
