@@ -94,6 +94,8 @@ action_types! {
     ReasonAdded = "reason_added", [Host Administrator], "A reason joined the code table.";
     NameReleased = "name_released", [Host], "The username of a deleted account was set free.";
     BackupTaken = "backup_taken", [Host Administrator], "A copy of the database was handed out.";
+    DatabaseRestored = "database_restored", [Host], "The database was replaced by a copy of an earlier time; what was done since then is not in this history.";
+    DatabaseMoved = "database_moved", [Host], "Everything was moved into this database from another.";
     AppRegistered = "app_registered", [Locum], "An app appeared in the configuration.";
     AppDisabled = "app_disabled", [Locum], "An app vanished from the configuration; its roles are kept.";
     AppEnabled = "app_enabled", [Locum], "A vanished app came back to the configuration.";

@@ -57,6 +57,9 @@ impl NodeLock {
             Guarded::Free(guard) => guard,
         };
         let guard = guard.name(holder, timeout, store.now()).await?;
+        if let Guard::File { database, .. } = &guard {
+            super::snapshot::remove_left_behind(database);
+        }
         let (lost_sender, lost) = watch::channel(false);
         let (release, released) = watch::channel(false);
         let keeper = tokio::spawn(keep(guard, lost_sender, released));

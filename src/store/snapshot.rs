@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +16,11 @@ use super::error::{OpenError, StoreError};
 use super::node_lock::{Guard, Guarded, LockError, guard};
 use super::session::Session;
 use super::sqlite::SqliteSource;
-use super::{AuditError, Location, Settings, Store};
+use super::{Location, Settings, Store};
 use crate::clock::{Clock, Timestamp};
 
+/// How the copy is called while it is made.
+const SNAPSHOT: &str = ".snapshot";
 /// How long the copy of a database may take.
 const PATIENCE: Duration = Duration::from_mins(30);
 
@@ -44,8 +46,6 @@ pub enum RestoreError {
     Place { file: String, why: io::Error },
     #[error("`{file}` is damaged, and nothing was changed: {why}")]
     Damaged { file: String, why: String },
-    #[error("the history in `{file}` is not whole, and nothing was changed: {why}")]
-    History { file: String, why: AuditError },
     #[error(transparent)]
     Open(#[from] OpenError),
     #[error(transparent)]
@@ -62,7 +62,7 @@ impl Store {
     pub async fn snapshot(&self) -> Result<File, SnapshotError> {
         let Source::Sqlite(source) = self.source() else { return Err(SnapshotError::NotEmbedded) };
         let _alone = self.0.snapshots.lock().await;
-        let copy = beside(source.path(), ".snapshot");
+        let copy = beside(source.path(), SNAPSHOT);
         let place = source.place.name();
         let fault = |error: io::Error| match error.kind() {
             ErrorKind::StorageFull => StoreError::Full { place: place.clone() },
@@ -140,12 +140,34 @@ impl Restoration {
     fn take_in(&self, file: &Path) -> Result<(), RestoreError> {
         let unreadable = |why| RestoreError::File { file: file.display().to_string(), why };
         let mut from = File::open(file).map_err(unreadable)?;
+        if std::fs::metadata(beside(file, "-wal")).is_ok_and(|log| log.len() > 0) {
+            let why =
+                "the newest of it is in a log beside it: give one that `locum db backup` wrote, or that was closed";
+            return Err(unreadable(io::Error::other(why)));
+        }
         self.discard().map_err(|why| self.fault(why))?;
         let mut options = OpenOptions::new();
         let to = options.write(true).create_new(true).mode(0o600).open(&self.copy);
         let mut to = to.map_err(|why| self.fault(why))?;
         io::copy(&mut from, &mut to).map_err(unreadable)?;
+        self.hand_to_owner(&to).map_err(|why| self.fault(why))?;
         to.sync_all().map_err(|why| self.fault(why))
+    }
+
+    /// Gives the copy to whoever has the database: root may restore what another user is to open.
+    fn hand_to_owner(&self, copy: &File) -> io::Result<()> {
+        let database = std::fs::metadata(&self.database)?;
+        // Where there was none, it was made a moment ago.
+        let of = if database.len() > 0 { database } else { std::fs::metadata(self.folder())? };
+        let own = copy.metadata()?;
+        if (own.uid(), own.gid()) == (of.uid(), of.gid()) {
+            return Ok(());
+        }
+        std::os::unix::fs::fchown(copy, Some(of.uid()), Some(of.gid()))
+    }
+
+    fn folder(&self) -> &Path {
+        self.database.parent().unwrap_or(Path::new("/"))
     }
 
     /// Where the copy is, to be opened and looked at before it is put in place.
@@ -153,7 +175,7 @@ impl Restoration {
         &self.copy
     }
 
-    /// Whether every page and every entry of the history holds, as far as an open copy tells.
+    /// Whether every page holds, and every reference between rows.
     ///
     /// # Errors
     /// Says what is wrong with it.
@@ -172,7 +194,7 @@ impl Restoration {
                 why: "rows refer to others that are missing".to_owned(),
             });
         }
-        reader.audit().await.map(|_| ()).map_err(|why| RestoreError::History { file: file(), why })
+        Ok(())
     }
 
     /// Puts the closed copy in the place of the database, which is kept under the name that is answered. At every moment
@@ -182,13 +204,14 @@ impl Restoration {
     /// When the files cannot be moved, or the copy is still open.
     pub async fn put_in_place(self, now: Timestamp) -> Result<PathBuf, RestoreError> {
         let kept = beside(&self.database, &format!(".replaced-{}", now.as_millis()));
-        let moved = self.exchange(&kept);
-        if moved.is_err() {
-            self.discard().map_err(|why| self.fault(why))?;
+        let moved = self.exchange(&kept).map_err(|why| self.fault(why));
+        if moved.is_err()
+            && let Err(error) = self.discard()
+        {
+            tracing::warn!(%error, copy = %self.copy.display(), "a copy was left behind");
         }
-        moved.map_err(|why| self.fault(why))?;
         self.guard.give_back().await;
-        Ok(kept)
+        moved.map(|()| kept)
     }
 
     /// Leaves the database as it is.
@@ -206,14 +229,16 @@ impl Restoration {
         if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
             return Err(io::Error::other("the copy was not closed in order"));
         }
-        std::fs::hard_link(&self.database, kept)?;
+        // A copy and no second name: what happens to the database until it is replaced is not to happen to what is kept.
+        keep(&self.database, kept)?;
+        keep(&beside(&self.database, "-wal"), &beside(kept, "-wal"))?;
+        File::open(self.folder())?.sync_all()?;
         // The log belongs to the database that goes, and would be read into the one that comes.
-        rename(&beside(&self.database, "-wal"), &beside(kept, "-wal"))?;
+        remove(&beside(&self.database, "-wal"))?;
         remove(&beside(&self.database, "-shm"))?;
         std::fs::rename(&self.copy, &self.database)?;
         self.discard()?;
-        let folder = self.database.parent().unwrap_or(Path::new("/"));
-        File::open(folder)?.sync_all()
+        File::open(self.folder())?.sync_all()
     }
 
     /// Removes the copy, and what SQLite has made beside it.
@@ -243,8 +268,16 @@ fn remove(path: &Path) -> io::Result<()> {
     absent_is_well(std::fs::remove_file(path))
 }
 
-fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    absent_is_well(std::fs::rename(from, to))
+/// Copies a file, if it is there, with its permissions and to the disk.
+fn keep(file: &Path, kept: &Path) -> io::Result<()> {
+    absent_is_well(std::fs::copy(file, kept).and_then(|_| File::open(kept)?.sync_all()))
+}
+
+/// Removes a copy that a process left behind that was killed. To be called by who has the lock: nobody else makes one.
+pub(super) fn remove_left_behind(database: &Path) {
+    if let Err(error) = remove(&beside(database, SNAPSHOT)) {
+        tracing::warn!(%error, "a copy of the database that was left behind could not be removed");
+    }
 }
 
 fn absent_is_well(done: io::Result<()>) -> io::Result<()> {

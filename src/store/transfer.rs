@@ -175,7 +175,7 @@ impl Transfer {
             return if of_the_same { Ok(()) } else { Err(TransferError::OfAnother { place }) };
         }
         let filled = self.to.row(FILLED, Vec::new()).await?;
-        if filled.is_none_or(|filled| filled.int("things") != Ok(0)) {
+        if filled.map_or(Ok(0), |filled| filled.int("things"))? > 0 {
             return Err(TransferError::NotEmpty { place });
         }
         self.to.begin().await?;

@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::Installation;
 use crate::postgres::Postgres;
@@ -50,6 +52,7 @@ fn a_copy_brings_back_what_there_was_and_keeps_what_there_is() {
 
     let restored = at.json(&["db", "restore", "--from", &copy, "--as-it-was"]);
     assert_eq!(names(&at), ["ann"]);
+    assert_eq!(at.json(&["history", "--limit", "1"])[0]["type"], "database_restored");
     assert_eq!(state(&at, &public_id), "usable", "everything is as it was");
     at.say(&["audit", "verify"]);
     // what was there is kept whole, and can be put back
@@ -86,18 +89,33 @@ fn what_is_no_whole_copy_is_not_put_in_place() {
     let mut damaged = whole.clone();
     let middle = damaged.len() / 2;
     damaged[middle..middle + 4096].fill(0xff);
-    for (name, bytes) in [
-        ("cut.db", &whole[..whole.len() / 2]),
-        ("damaged.db", damaged.as_slice()),
-        ("text.db", b"not a database".as_slice()),
+    std::fs::write(at.path().join("forged.db"), &whole).unwrap();
+    forge(&at.path().join("forged.db"));
+    let forged = std::fs::read(at.path().join("forged.db")).unwrap();
+    for (name, bytes, why) in [
+        ("cut.db", &whole[..whole.len() / 2], "is damaged"),
+        ("damaged.db", damaged.as_slice(), "damaged"),
+        ("text.db", b"not a database".as_slice(), "not a database of Locum"),
+        ("forged.db", forged.as_slice(), "history"),
     ] {
         std::fs::write(at.path().join(name), bytes).unwrap();
         let ran = at.run(&["db", "restore", "--from", &file(&at, name), "--as-it-was"]);
-        assert_eq!(ran.code, 1, "{name}: {ran:?}");
+        assert!(ran.code == 1 && ran.err.contains(why), "{name}: {ran:?}");
         assert_eq!(names(&at), ["ann"], "{name}");
     }
     assert_eq!(at.run(&["db", "restore", "--from", &file(&at, "absent.db"), "--as-it-was"]).code, 1);
     assert!(beside(&at, "restoring").is_empty() && beside(&at, "replaced").is_empty());
+}
+
+/// Changes an entry of the history past Locum.
+fn forge(file: &Path) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut connection = SqliteConnectOptions::new().filename(file).connect().await.unwrap();
+        let forging = "DROP TRIGGER history_is_not_changed; UPDATE history SET kind = 'role_added' WHERE sequence = 1";
+        sqlx::raw_sql(forging).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    });
 }
 
 /// C5: a database that nobody can open any more is replaced all the same, and kept.
@@ -130,12 +148,14 @@ fn everything_moves_to_postgresql() {
     name_the_store(&configuration, &url_file);
     assert_eq!(names(&at), ["ann"]);
     assert_eq!(state(&at, &public_id), "usable");
+    assert_eq!(at.json(&["history", "--limit", "1"])[0]["type"], "database_moved");
     at.say(&["person", "add", "bob"]);
     let whole = at.json(&["audit", "verify"]);
     assert!(whole["whole"] == true && whole["entries"].as_u64() > Some(entries), "{whole}");
     // from there on PostgreSQL's own tools are the ones
     let refused = at.run(&["db", "backup", "--to", &file(&at, "copy.db"), "--json"]);
     assert_eq!(refused.problem()["code"], "not_embedded");
+    assert_eq!(at.json(&["history", "--type", "backup_taken"]), json!([]), "none was taken");
     assert_eq!(at.run(&["db", "move", "--to-file", &url_file]).code, 1);
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::admin::peer;
-use crate::admin::shape::{RevokeAllPats, RevokedPats};
+use crate::admin::shape::{AuditView, AuditWish, RevokeAllPats, RevokedPats};
 use crate::cli::arguments::{DbCommand, Global, MoveArguments, RestoreArguments};
 use crate::cli::client::{Client, path};
 use crate::cli::exit::Failure;
@@ -18,10 +18,12 @@ use crate::cli::in_process::{InProcess, holder, open_store, readable};
 use crate::cli::output::{Output, table};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Settings;
-use crate::store::{self, Location, Progress, Restoration, transfer};
+use crate::history::ActionType;
+use crate::provision::backup;
+use crate::store::{self, Location, Progress, Restoration, Store, transfer};
 
 /// Why the tokens of a restored database are revoked.
-const RESTORED: &str = "compromised";
+const RESTORED: &str = "other";
 
 pub(in crate::cli) async fn db(global: &Global, command: DbCommand, output: Output) -> Result<(), Failure> {
     match command {
@@ -51,7 +53,7 @@ async fn backup(client: &Client, to: &Path, output: Output) -> Result<(), Failur
     if to.exists() {
         return Err(Failure::failed(format!("`{}` is there already: name another file", to.display())));
     }
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part).map_err(fault)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part).map_err(fault)?;
     let mut written = 0_u64;
     let route = path(&["backup"]);
     let taken = client.stream_slowly(&route, |bytes| {
@@ -62,9 +64,11 @@ async fn backup(client: &Client, to: &Path, output: Output) -> Result<(), Failur
         Ok(()) => put(&file, &part, to).map_err(fault),
         Err(failure) => Err(failure),
     };
-    if put.is_err() {
-        // Nobody is to take a part for the whole.
-        std::fs::remove_file(&part).map_err(fault)?;
+    if put.is_err()
+        && let Err(error) = std::fs::remove_file(&part)
+    {
+        // Nobody is to take a part for the whole; its name says that it is one.
+        tracing::warn!(%error, part = %part.display(), "a part of a copy was left behind");
     }
     put?;
     let document = json!({ "file": to.display().to_string(), "bytes": written });
@@ -75,7 +79,7 @@ async fn backup(client: &Client, to: &Path, output: Output) -> Result<(), Failur
 
 fn part_of(to: &Path) -> PathBuf {
     let mut name = to.as_os_str().to_owned();
-    name.push(".part");
+    name.push(format!(".part-{}", std::process::id()));
     name.into()
 }
 
@@ -93,7 +97,7 @@ async fn restore(settings: &Settings, asked: &RestoreArguments, output: Output) 
     let user = peer::unix_user(rustix::process::getuid().as_raw()).await;
     let restoration = Restoration::begin(&settings.store(), &asked.from, &holder(&user), Arc::clone(&clock)).await;
     let restoration = restoration.map_err(Failure::failed)?;
-    let ready = ready(settings, &restoration, asked).await;
+    let ready = ready(settings, &restoration, asked, &user).await;
     let revoked = match ready {
         Ok(revoked) => revoked,
         Err(failure) => {
@@ -116,6 +120,7 @@ async fn ready(
     settings: &Settings,
     restoration: &Restoration,
     asked: &RestoreArguments,
+    user: &str,
 ) -> Result<Option<u64>, Failure> {
     let copy = Settings { store: Location::Sqlite(restoration.copy().to_owned()), ..settings.clone() };
     let store = open_store(&copy, Arc::new(SystemClock)).await?;
@@ -126,14 +131,32 @@ async fn ready(
     let checked = checked.await;
     store.close().await;
     checked?;
+    let client = Client::InProcess(Box::new(InProcess::open(&copy).await?));
+    let revoked = believed(&client, asked).await;
+    client.close().await;
+    let revoked = revoked?;
+    let store = open_store(&copy, Arc::new(SystemClock)).await?;
+    let noted = backup::note(&store, ActionType::DatabaseRestored, user).await.map_err(Failure::failed);
+    store.close().await;
+    noted?;
+    Ok(revoked)
+}
+
+/// Whether the history is this installation's from its beginning on; then what is to become of tokens.
+async fn believed(client: &Client, asked: &RestoreArguments) -> Result<Option<u64>, Failure> {
+    let audit: AuditView = client.post_slowly(&path(&["audit"]), &AuditWish::default()).await?;
+    if let Some(broken) = audit.broken {
+        let file = asked.from.display();
+        return Err(Failure::failed(format!(
+            "the history in `{file}` is not whole, and nothing was changed: {broken}"
+        )));
+    }
     if !asked.tokens.revoke_pats {
         return Ok(None);
     }
-    let client = Client::InProcess(Box::new(InProcess::open(&copy).await?));
     let wish = RevokeAllPats { reason: RESTORED.to_owned() };
-    let revoked: Result<RevokedPats, Failure> = client.post_slowly(&path(&["pats", "revoke-all"]), &wish).await;
-    client.close().await;
-    Ok(Some(revoked?.revoked))
+    let revoked: RevokedPats = client.post_slowly(&path(&["pats", "revoke-all"]), &wish).await?;
+    Ok(Some(revoked.revoked))
 }
 
 async fn move_to(settings: &Settings, asked: &MoveArguments, output: Output) -> Result<(), Failure> {
@@ -155,6 +178,10 @@ async fn move_to(settings: &Settings, asked: &MoveArguments, output: Output) -> 
     let moved = transfer(&from, &to, &holder(&user), Arc::new(SystemClock), |progress| shown.show(progress)).await;
     shown.end();
     let moved = moved.map_err(Failure::failed)?;
+    let store = Store::open(&to, Arc::new(SystemClock)).await.map_err(Failure::failed)?;
+    let noted = backup::note(&store, ActionType::DatabaseMoved, &user).await.map_err(Failure::failed);
+    store.close().await;
+    noted?;
     let rows: serde_json::Map<_, _> = moved.tables.iter().map(|(table, rows)| (table.clone(), json!(rows))).collect();
     let document = json!({ "place": moved.place, "rows": rows, "entries": moved.head.sequence, "head": moved.head.hash.to_string() });
     output.answer(&document, |_| {
