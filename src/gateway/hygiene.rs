@@ -351,14 +351,22 @@ fn is_another_spelling(value: &HeaderValue) -> bool {
     })
 }
 
+/// Whether this is what nearly every `Connection` says, which is about the connection and no header.
+const fn names_nothing(token: &[u8]) -> bool {
+    token.eq_ignore_ascii_case(b"keep-alive") || token.eq_ignore_ascii_case(b"close")
+}
+
 /// The names that `Connection` nominates. What frames the message, says whom it is for or who asks is not
 /// the client's to take away: a bad credential that vanished would be none, and a public route open.
 fn nominated(headers: &HeaderMap) -> Result<Vec<HeaderName>, Refusal> {
     let mut names = Vec::new();
     for value in headers.get_all(CONNECTION) {
+        if names_nothing(value.as_bytes()) {
+            continue;
+        }
         let text = value.to_str().map_err(|_| Refusal::Malformed("connection"))?;
         for token in text.split(',').map(str::trim).filter(|token| !token.is_empty()) {
-            if token.eq_ignore_ascii_case("keep-alive") || token.eq_ignore_ascii_case("close") {
+            if names_nothing(token.as_bytes()) {
                 continue;
             }
             let name = HeaderName::from_bytes(token.as_bytes()).map_err(|_| Refusal::Malformed("connection"))?;

@@ -4,6 +4,7 @@
 //! answer (TL-006): rustls takes the first bytes for what they are not, and ends.
 
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use http::Request;
@@ -92,10 +93,20 @@ impl Unconnected {
     }
 }
 
-/// Whether the machine was short of something of its own.
-fn is_own_want(error: &io::Error) -> bool {
-    let short = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL];
-    Errno::from_io_error(error).is_some_and(|errno| short.contains(&errno))
+/// Whether the machine was short of something of its own. That no address is left to connect from may mean that no
+/// port is, or that the machine has no address of that family at all, from which an app can never be reached.
+fn is_own_want(error: &io::Error, addresses: &[SocketAddr]) -> bool {
+    match Errno::from_io_error(error) {
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => true,
+        Some(Errno::ADDRNOTAVAIL) => addresses.iter().any(|address| has_address_for(*address)),
+        _ => false,
+    }
+}
+
+/// Whether packets to this address could be sent; nothing is.
+fn has_address_for(address: SocketAddr) -> bool {
+    let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    UdpSocket::bind((any, 0)).and_then(|socket| socket.connect(address)).is_ok()
 }
 
 /// The bytes of a connection to an app: plain at the left, TLS at the right.
@@ -124,7 +135,7 @@ pub(super) async fn connect(instance: &Instance, offer: Offer, limit: Duration) 
     let deadline = Instant::now() + limit;
     let tcp = match timeout_at(deadline, instance.reach()).await {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) if is_own_want(&error) => {
+        Ok(Err(error)) if is_own_want(&error, &instance.addresses()) => {
             tracing::warn!(%error, %upstream, "there is no socket for a connection to an app");
             return Err(Unconnected::NoSocket);
         }
@@ -177,8 +188,12 @@ mod tests {
     fn what_this_machine_lacks_is_not_the_apps_fault() {
         let own = [error_of(Errno::MFILE), error_of(Errno::ADDRNOTAVAIL)];
         let of_the_app = [error_of(Errno::CONNREFUSED), error_of(Errno::HOSTUNREACH), error_of(Errno::TIMEDOUT)];
-        assert!(own.iter().all(is_own_want));
-        assert!(!of_the_app.iter().any(is_own_want));
+        let here = [SocketAddr::from((Ipv4Addr::LOCALHOST, 80))];
+        assert!(own.iter().all(|error| is_own_want(error, &here)));
+        assert!(!of_the_app.iter().any(|error| is_own_want(error, &here)));
+        // From nowhere here can anything be sent to it, whatever ports are free.
+        let nowhere = [SocketAddr::from(([255, 255, 255, 255], 80))];
+        assert!(!is_own_want(&error_of(Errno::ADDRNOTAVAIL), &nowhere));
     }
 
     fn error_of(errno: Errno) -> io::Error {

@@ -2,6 +2,7 @@
 //! well with all cores.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -44,6 +45,10 @@ impl Instance {
     /// A connection to one of its addresses. The caller bounds the time.
     pub(super) async fn reach(&self) -> io::Result<TcpStream> {
         self.endpoint.connect().await
+    }
+
+    pub(super) fn addresses(&self) -> Arc<Vec<SocketAddr>> {
+        self.endpoint.addresses()
     }
 
     /// Counts what runs there until this is dropped.
