@@ -16,6 +16,8 @@ mod bad_input;
 mod database;
 #[path = "cli/found.rs"]
 mod found;
+#[path = "cli/import.rs"]
+mod import;
 #[path = "cli/jobs.rs"]
 mod jobs;
 #[path = "cli/personal.rs"]

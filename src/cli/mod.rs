@@ -11,7 +11,8 @@
 //! ```
 //!
 //! Architecture invariant: no command reads or writes the store by itself. What a running gateway does
-//! on behalf of a command and what the command does alone is the same router over the same operations.
+//! on behalf of a command and what the command does alone is the same router over the same operations. Only what
+//! concerns the database as a whole, with no gateway on it, goes to the store: `db restore` and `db move`.
 
 pub mod arguments;
 mod client;
@@ -96,6 +97,7 @@ async fn ask(client: &Client, administration: Administration, output: Output) ->
         Administration::LegacyName(name) => command::legacy_name::legacy_name(client, name, output).await,
         Administration::Keys(keys) => command::keys::keys(client, keys, output).await,
         Administration::Job(job) => command::job::job(client, job, output).await,
+        Administration::Import(import) => command::import::import(client, import, output).await,
         Administration::History(history) => command::history::history(client, history, output).await,
         Administration::Audit(audit) => command::audit::audit(client, audit, output).await,
     }

@@ -9,6 +9,7 @@ mod administrator;
 mod api_key;
 mod catalogue;
 mod database;
+mod import;
 mod job;
 mod legacy_name;
 mod network;
@@ -26,6 +27,7 @@ pub use administrator::{AdminCommand, EndArguments, RightArguments};
 pub use api_key::{ApiKeyAddArguments, ApiKeyCommand};
 pub use catalogue::{AppCommand, NameCommand, ReasonCommand, RoleCommand};
 pub use database::{DbCommand, MoveArguments, RestoreArguments};
+pub use import::ImportCommand;
 pub use job::{JobAddArguments, JobCommand, JobProcess};
 pub use legacy_name::LegacyNameCommand;
 pub use operate::{
@@ -141,6 +143,9 @@ pub enum Administration {
     /// Jobs: work on a schedule, such as revoking expired tokens
     #[command(subcommand)]
     Job(JobCommand),
+    /// Accounts from elsewhere: every line that is refused is reported
+    #[command(subcommand)]
+    Import(ImportCommand),
     /// What was done, newest first
     History(HistoryArguments),
     /// Prove that the history is whole, and hand it out
@@ -188,6 +193,8 @@ mod tests {
             "pat check --from 10.0.0.1",
             "pat check --offline",
             "pat revoke-all --reason compromised",
+            "import csv people.csv",
+            "import htpasswd .htpasswd --owner ann --json",
             "db backup --to a.db",
             "db restore --from a.db --as-it-was",
             "db restore --from a.db --revoke-pats",

@@ -8,6 +8,7 @@ pub(super) mod catalogue;
 pub(super) mod check;
 pub(super) mod database;
 pub(super) mod history;
+pub(super) mod import;
 pub(super) mod init;
 pub(super) mod job;
 pub(super) mod keys;
