@@ -288,7 +288,6 @@ async fn stop_at(step: &'static str) {
 }
 
 #[cfg(not(feature = "failpoints"))]
-#[expect(clippy::unused_async, reason = "with the feature it waits")]
 async fn stop_at(_step: &'static str) {}
 
 /// The hash of an entry that is there.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::locum::{Locum, configuration};
 use crate::upstream::Upstream;
@@ -89,7 +89,7 @@ fn a_rotation_that_was_killed_goes_on_with_the_next_start() {
         .spawn()
         .unwrap();
     let under = |gate: &Locum| -> Vec<(u64, u64)> {
-        let counted: Value = gate.json_cli(&["keys", "show"])["master"]["data_keys"].clone();
+        let counted: serde_json::Value = gate.json_cli(&["keys", "show"])["master"]["data_keys"].clone();
         counted
             .as_array()
             .unwrap()
