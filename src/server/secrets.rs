@@ -4,9 +4,9 @@ use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
@@ -109,14 +109,15 @@ pub fn keyring(source: &MasterKeySource) -> Result<Keyring, SecretsError> {
         },
         MasterKeySource::Text(text) => parse(text.expose_secret(), "`secrets.master_key`".to_owned()),
         MasterKeySource::Command(words) => {
-            let text = printed_by(words).map_err(SecretsError::MasterKeyCommand)?;
+            let text = printed_by(words, PATIENCE).map_err(SecretsError::MasterKeyCommand)?;
             parse(&text, "what the program of `secrets.master_key_command` prints".to_owned())
         }
     }
 }
 
-/// What a program prints, within ten seconds. What it prints beside that goes to the log as it is.
-fn printed_by(words: &[String]) -> Result<Zeroizing<String>, String> {
+/// What a program prints that has ended before `patience` is over. What it says beside that goes to the log as it is.
+fn printed_by(words: &[String], patience: Duration) -> Result<Zeroizing<String>, String> {
+    let until = Instant::now() + patience;
     let (program, arguments) = words.split_first().ok_or("it is not named")?;
     let mut child = Command::new(program)
         .args(arguments)
@@ -132,16 +133,29 @@ fn printed_by(words: &[String]) -> Result<Zeroizing<String>, String> {
         // Nobody listens when it took too long.
         let _late = hand_over.send(read.map(|_| text));
     });
-    let answer = printed.recv_timeout(PATIENCE);
-    if answer.is_err() {
-        child.kill().map_err(|error| format!("it did not end in {PATIENCE:?}, and cannot be ended: {error}"))?;
+    let answer = printed.recv_timeout(patience);
+    // It may have closed its output, and live on.
+    let ended = end_of(&mut child, until).map_err(|error| format!("it did not end in {patience:?}: {error}"))?;
+    match (answer, ended) {
+        (Err(_), _) | (_, None) => Err(format!("it did not end in {patience:?}")),
+        (Ok(Err(error)), _) => Err(format!("what it printed cannot be read: {error}")),
+        (Ok(Ok(_)), Some(ended)) if !ended.success() => Err(format!("it ended with {ended}")),
+        (Ok(Ok(text)), Some(_)) => Ok(text),
     }
-    let ended = child.wait().map_err(|error| error.to_string())?;
-    match answer {
-        Err(_) => Err(format!("it did not end in {PATIENCE:?}")),
-        Ok(Err(error)) => Err(format!("what it printed cannot be read: {error}")),
-        Ok(Ok(_)) if !ended.success() => Err(format!("it ended with {ended}")),
-        Ok(Ok(text)) => Ok(text),
+}
+
+/// How a program has ended; `None` when it had to be ended.
+fn end_of(child: &mut Child, until: Instant) -> io::Result<Option<ExitStatus>> {
+    loop {
+        if let Some(ended) = child.try_wait()? {
+            return Ok(Some(ended));
+        }
+        if Instant::now() >= until {
+            child.kill()?;
+            child.wait()?;
+            return Ok(None);
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 
@@ -204,7 +218,7 @@ impl KeyStorage for KeyPlace {
         match &self.0 {
             MasterKeySource::File(file) => read_private(file).map_err(|error| error.to_string()),
             MasterKeySource::Text(text) => Ok(Zeroizing::new(text.expose_secret().to_owned())),
-            MasterKeySource::Command(words) => printed_by(words),
+            MasterKeySource::Command(words) => printed_by(words, PATIENCE),
         }
     }
 
@@ -292,6 +306,21 @@ pub fn replace_private(path: &Path, content: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// E1: a start waits for no program that does not end.
+    #[test]
+    fn a_program_that_lives_on_is_not_waited_for() {
+        let shell = |script: &str| ["sh", "-c", script].map(str::to_owned);
+        let patience = Duration::from_secs(5);
+        assert_eq!(*printed_by(&shell("echo a key"), patience).unwrap(), "a key\n");
+        let started = Instant::now();
+        for script in ["sleep 60", "echo a key; exec >&-; exec sleep 60"] {
+            let given_up = printed_by(&shell(script), Duration::from_millis(300)).unwrap_err();
+            assert!(given_up.contains("did not end"), "{given_up}");
+        }
+        assert!(started.elapsed() < Duration::from_secs(30));
+        assert!(printed_by(&shell("echo a key; exit 3"), patience).unwrap_err().contains("exit status: 3"));
+    }
 
     /// T4: what stands beside the file is replaced, and not what it may be a link to.
     #[test]
