@@ -68,11 +68,14 @@ fn a_copy_brings_back_what_there_was_and_keeps_what_there_is() {
 fn a_restore_revokes_every_token_or_is_told_not_to() {
     let (at, public_id) = with_a_token();
     let copy = file(&at, "copy.db");
+    at.say(&["admin", "add", "sue", "--super", "--new"]);
+    at.json(&["api-key", "add", "terraform", "--for", "sue", "--scope", "roles:write", "--expires", "1d"]);
     at.say(&["db", "backup", "--to", &copy]);
     assert_eq!(at.run(&["db", "restore", "--from", &copy]).code, 2);
-    let restored = at.json(&["db", "restore", "--from", &copy, "--revoke-pats"]);
-    assert_eq!(restored["revoked_pats"], 1);
+    let restored = at.json(&["db", "restore", "--from", &copy, "--revoke-all"]);
+    assert_eq!((&restored["revoked_pats"], &restored["revoked_api_keys"]), (&json!(1), &json!(1)));
     assert_eq!(state(&at, &public_id), "revoked");
+    assert_eq!(at.json(&["api-key", "list"])[0]["state"], "revoked");
     assert_eq!(at.json(&["pat", "revoke-all", "--reason", "compromised"]), json!({ "revoked": 0 }));
     at.say(&["audit", "verify"]);
     assert_eq!(at.refused(&["pat", "revoke-all", "--reason", "nope"])["code"], "unknown_reason");

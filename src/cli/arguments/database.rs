@@ -32,9 +32,9 @@ pub struct RestoreArguments {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub struct RestoredTokens {
-    /// Revoke every token: some of them may have been revoked since the copy was made
+    /// Revoke every token and every API key: some of them may have been revoked since the copy was made
     #[arg(long)]
-    pub revoke_pats: bool,
+    pub revoke_all: bool,
 
     /// Bring back everything as it was, also what was revoked, inactivated or deleted since
     #[arg(long)]

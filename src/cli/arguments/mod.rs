@@ -197,7 +197,7 @@ mod tests {
             "import htpasswd .htpasswd --owner ann --json",
             "db backup --to a.db",
             "db restore --from a.db --as-it-was",
-            "db restore --from a.db --revoke-pats",
+            "db restore --from a.db --revoke-all",
             "db move --to postgres://locum@localhost/locum",
             "db move --to-file url --json",
             "reason list",

@@ -49,6 +49,14 @@ async fn add(client: &Client, wish: ApiKeyAddArguments, output: Output) -> Resul
 }
 
 async fn all(client: &Client, person: Option<&str>, output: Output) -> Result<(), Failure> {
+    let keys = every(client, person).await?;
+    output.answer(&keys, |keys| {
+        table(&["PUBLIC ID", "ACTS AS", "FOR", "STATE", "EXPIRES", "LAST USED"], keys.iter().map(row))
+    })
+}
+
+/// Every key, or every one that acts as one person; page by page.
+pub(super) async fn every(client: &Client, person: Option<&str>) -> Result<Vec<ApiKeyView>, Failure> {
     let mut keys = Vec::new();
     let mut cursor: Option<String> = None;
     loop {
@@ -57,12 +65,9 @@ async fn all(client: &Client, person: Option<&str>, output: Output) -> Result<()
         keys.extend(page.keys);
         cursor = page.next;
         if cursor.is_none() {
-            break;
+            return Ok(keys);
         }
     }
-    output.answer(&keys, |keys| {
-        table(&["PUBLIC ID", "ACTS AS", "FOR", "STATE", "EXPIRES", "LAST USED"], keys.iter().map(row))
-    })
 }
 
 fn in_words(key: &ApiKeyView) -> String {

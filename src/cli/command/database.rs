@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::admin::peer;
-use crate::admin::shape::{AuditView, AuditWish, RevokeAllPats, RevokedPats};
+use crate::admin::shape::{ApiKeyView, AuditView, AuditWish, RevokeAllPats, RevokeApiKey, RevokedPats};
 use crate::cli::arguments::{DbCommand, Global, MoveArguments, RestoreArguments};
 use crate::cli::client::{Client, path};
 use crate::cli::exit::Failure;
@@ -107,10 +107,15 @@ async fn restore(settings: &Settings, asked: &RestoreArguments, output: Output) 
     };
     let kept = restoration.put_in_place(clock.now()).await.map_err(Failure::failed)?;
     let document = json!({
-        "restored": asked.from.display().to_string(), "kept": kept.display().to_string(), "revoked_pats": revoked,
+        "restored": asked.from.display().to_string(), "kept": kept.display().to_string(),
+        "revoked_pats": revoked.as_ref().map(|revoked| revoked.pats),
+        "revoked_api_keys": revoked.as_ref().map(|revoked| revoked.api_keys),
     });
     output.answer(&document, |_| {
-        let tokens = revoked.map(|revoked| format!("; {revoked} tokens were revoked")).unwrap_or_default();
+        let tokens = revoked
+            .as_ref()
+            .map(|Revoked { pats, api_keys }| format!("; {pats} tokens and {api_keys} API keys were revoked"));
+        let tokens = tokens.unwrap_or_default();
         format!("restored {}{tokens}; what was there is now {}", asked.from.display(), kept.display())
     })
 }
@@ -121,7 +126,7 @@ async fn ready(
     restoration: &Restoration,
     asked: &RestoreArguments,
     user: &str,
-) -> Result<Option<u64>, Failure> {
+) -> Result<Option<Revoked>, Failure> {
     let copy = Settings { store: Location::Sqlite(restoration.copy().to_owned()), ..settings.clone() };
     let store = open_store(&copy, Arc::new(SystemClock)).await?;
     let checked = async {
@@ -143,7 +148,7 @@ async fn ready(
 }
 
 /// Whether the history is this installation's from its beginning on; then what is to become of tokens.
-async fn believed(client: &Client, asked: &RestoreArguments) -> Result<Option<u64>, Failure> {
+async fn believed(client: &Client, asked: &RestoreArguments) -> Result<Option<Revoked>, Failure> {
     let audit: AuditView = client.post_slowly(&path(&["audit"]), &AuditWish::default()).await?;
     if let Some(broken) = audit.broken {
         let file = asked.from.display();
@@ -151,12 +156,26 @@ async fn believed(client: &Client, asked: &RestoreArguments) -> Result<Option<u6
             "the history in `{file}` is not whole, and nothing was changed: {broken}"
         )));
     }
-    if !asked.tokens.revoke_pats {
+    if !asked.tokens.revoke_all {
         return Ok(None);
     }
     let wish = RevokeAllPats { reason: RESTORED.to_owned() };
-    let revoked: RevokedPats = client.post_slowly(&path(&["pats", "revoke-all"]), &wish).await?;
-    Ok(Some(revoked.revoked))
+    let pats: RevokedPats = client.post_slowly(&path(&["pats", "revoke-all"]), &wish).await?;
+    let mut revoked = Revoked { pats: pats.revoked, api_keys: 0 };
+    for key in super::api_key::every(client, None).await? {
+        if key.revoked.is_none() {
+            let wish = RevokeApiKey { reason: RESTORED.to_owned() };
+            client.post::<ApiKeyView>(&path(&["api-keys", &key.public_id, "revoke"]), &wish).await?;
+            revoked.api_keys += 1;
+        }
+    }
+    Ok(Some(revoked))
+}
+
+/// How many were revoked.
+struct Revoked {
+    pats: u64,
+    api_keys: u64,
 }
 
 async fn move_to(settings: &Settings, asked: &MoveArguments, output: Output) -> Result<(), Failure> {
