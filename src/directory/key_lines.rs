@@ -44,8 +44,22 @@ pub(crate) fn parse(
 
 /// Reads hexadecimal digits, two a byte.
 pub(crate) fn hex_bytes(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) || !text.is_ascii() {
+    // A sign would be read as a part of the number.
+    if !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_digits_are_read_as_digits() {
+        assert_eq!(hex_bytes("00fF"), Some(vec![0, 255]));
+        for odd in ["0", "+f", "0x", "é"] {
+            assert_eq!(hex_bytes(odd), None, "{odd}");
+        }
+    }
 }
