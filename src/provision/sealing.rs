@@ -60,8 +60,14 @@ pub(super) async fn open_value(
     let Some(id) = KeyId::parse(key) else { return Ok(None) };
     let Some(wrapped) = session.data_key(id).await? else { return Ok(None) };
     let opened = DataKey::unwrap(id, &wrapped, provision.keyring());
-    // What was changed by somebody is the verification's to say; here it is only not readable.
-    Ok(opened.and_then(|key| key.open(&in_history(id, field).place(), bytes)).ok())
+    match opened.and_then(|key| key.open(&in_history(id, field).place(), bytes)) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) => {
+            // A list is shown all the same; but a key that was changed or exchanged is not one that was destroyed.
+            tracing::warn!(%error, key, field, "a sealed value of the history does not open, though its key is there");
+            Ok(None)
+        }
+    }
 }
 
 /// Where a value of the history stands: it is bound to whom it is about and to what it is, and by the chain to its
